@@ -285,6 +285,7 @@ def plan(
         called,
         tuple(runs),
         items,
+        only is not None,
         suite.folder,
         suite.printed,
         suite.corrections,
@@ -293,7 +294,7 @@ def plan(
     for experiment in chosen:
         kinds[experiment.name].check(experiment, run)
     of_experiments = {
-        experiment.name: _steps_of(experiment, run, needed=experiment in chosen, named=only is not None)
+        experiment.name: _steps_of(experiment, run, needed=experiment in chosen)
         for experiment in suite.experiments.values()
     }
     # A harvest serves all experiments of its prompts; it is the same whichever of them were asked for.
@@ -330,22 +331,21 @@ def plan(
     return planned
 
 
-def _steps_of(experiment: Experiment, run: RunContext, *, needed: bool, named: bool) -> list[AnyStep] | None:
+def _steps_of(experiment: Experiment, run: RunContext, *, needed: bool) -> list[AnyStep] | None:
     """The steps of an experiment and those that they read; None of one that was not asked for and cannot be had.
 
     Args:
         experiment: which.
-        run: what the run knows.
+        run: what the run knows. What was asked for by name and lacks its files in the folder that is given is refused;
+            among all of a paper's it is left out instead, and the others are run.
         needed: whether it was asked for.
-        named: whether what was asked for was named: then a folder that lacks its files is refused. Among all of a
-            paper's, it is left out instead, and the others are run.
 
     Raises:
         LatentlangError: its steps cannot be had.
     """
     kind = kind_named(experiment.kind)
     try:
-        refuses = needed and named and run.data is not None
+        refuses = needed and run.named and run.data is not None
         lacks = not refuses and kind.lacks(experiment, run)
         found = [] if lacks else list(kind.steps(experiment, run))
     except LatentlangError:

@@ -74,12 +74,22 @@ def test_the_whole_command(small_gooddata, qwen, tmp_path):
             value[state, f"{changed}, after"] - value[state, f"{changed}, before"], abs=1e-6
         )
     page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
-    assert "native.jsonl, google.jsonl and rtt-google.jsonl are not there" in page
+    assert "native.jsonl, google.jsonl and rtt-google.jsonl of instructions are not there" in page
 
 
 def test_too_few_items_for_alignment_are_refused_before_anything_is_trained():
-    with pytest.raises(InputError, match="layers-made needs at least 10 items a language, not 4"):
+    with pytest.raises(InputError, match="layers-made: at least 10 items a language are needed, not 4"):
         plan("gooddata", only="layers-made", items=4)
+
+
+def test_among_all_tables_those_that_need_more_items_are_left_out_and_the_others_planned(tmp_path):
+    planned = plan("gooddata", items=1, cache=tmp_path)
+    lacks = {table.experiment.name: table.lacks for table in planned.tables(cost=False) if table.lacks}
+    assert "t least 10 items a language are needed, not 1; give --items 10 or more" in lacks["layers-made"]
+    assert (
+        "native.jsonl, google.jsonl and rtt-google.jsonl" in lacks["layers-gemma"]
+    )  # files are told of first
+    assert "table7" not in lacks
 
 
 def test_every_table_and_figure_has_a_file_and_loads():

@@ -216,7 +216,7 @@ def test_more_items_cost_more(asked):
         ({"items": 0}, "items must be at least 1"),
         ({"items": 2**63}, "items must be at most 2,147,483,647"),
         ({"batch_tokens": 0}, "batch_tokens must be at least 1, not 0"),
-        ({"items": 9}, "pear needs at least 10 items per language, not 9"),
+        ({"items": 9, "only": "pear"}, "pear: at least 10 items a language are needed, not 9"),
         ({"overrides": {"task": "nli"}}, "task is said by each experiment"),
         ({"device": "gpu"}, "no device 'gpu'"),
         ({"seed": -1}, "seed must be at least 0"),
@@ -229,6 +229,19 @@ def test_more_items_cost_more(asked):
 def test_what_cannot_be_run_is_said_before_anything_runs(asked, changes, message):
     with pytest.raises(LatentlangError, match=message):
         asked(**changes)
+
+
+def test_among_all_tables_one_that_needs_more_items_is_left_out_with_the_reason(asked):
+    planned = asked(items=9)
+    lacks = {table.experiment.name: table.lacks for table in planned.tables(cost=False) if table.lacks}
+    assert list(lacks) == ["pear"] and "give --items 10 or more" in lacks["pear"]
+    of_pear = [step for step in planned.steps(cost=False) if "pear" in step.experiments]
+    assert not of_pear and planned.needed
+    pear = planned.suite.experiments["pear"]
+    kind, run = kind_named(pear.kind), planned.bench.run
+    assert kind.fill(pear, None, run) is None  # type: ignore[arg-type]
+    assert kind.caption(pear, run, None).startswith("Nothing was computed: at least 10 items")
+    assert not any(table.lacks for table in asked(items=10).tables(cost=False))
 
 
 def test_labels_tell_steps_of_another_tasks_questions():

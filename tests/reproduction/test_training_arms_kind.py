@@ -7,11 +7,13 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from latentlang.errors import InputError
 from latentlang.instructions import write_dialogues
 from latentlang.instructions.dialogues import single
+from latentlang.reproduction import plan
 from latentlang.reproduction.kinds.arms import BEFORE
 from latentlang.reproduction.kinds.base import RunContext
 from latentlang.reproduction.kinds.training_arms import TrainingArmsExperiment, TrainingArmsKind
@@ -110,6 +112,39 @@ def test_an_item_that_is_learnt_must_not_be_asked(run):
 def test_a_file_that_is_missing_is_named(run):
     with pytest.raises(InputError, match=r"no file 'nothing.jsonl' of instructions"):
         KIND.steps(_experiment(arms={"one": ["nothing.jsonl"]}, compare=[]), run)
+
+
+def test_files_that_are_missing_are_in_the_caption_each_once_and_nothing_is_computed(run):
+    assert KIND.lacks(_experiment(), run) == ""
+    lacking = _experiment(
+        arms={"many": ["many.jsonl", "more.jsonl"], "few": ["more.jsonl"]}, asked={"facts": ["held.jsonl"]}
+    )
+    words = KIND.lacks(lacking, run)
+    assert (
+        words.startswith("the files more.jsonl and held.jsonl of instructions are not there")
+        and "--data" in words
+    )
+    assert KIND.fill(lacking, _answers, run) is None
+    assert KIND.caption(lacking, run, None).startswith("Nothing was computed: the files more.jsonl")
+
+
+def test_a_table_whose_files_are_missing_is_left_out_and_refused_only_where_a_folder_was_named(tmp_path):
+    suite = tmp_path / "paper"
+    suite.mkdir()
+    arms = {name: value for name, value in FIELDS.items() if name not in ("name", "compare")}
+    files = {
+        "suite": {"title": "A paper", "order": ["arms"]},
+        "arms": arms | {"asked": {"facts": ["no-such.jsonl"]}, "published": ""},
+    }
+    for name, record in files.items():
+        (suite / f"{name}.yaml").write_text(yaml.safe_dump(record), encoding="utf-8")
+    for name in ("many", "few"):
+        write_dialogues(suite / f"{name}.jsonl", [single("a/en", "en", "a?", "a!", group="a")])
+    for asked in ({}, {"only": "arms"}, {"data": tmp_path}):
+        planned = plan(str(suite), cache=tmp_path / "cache", **asked)
+        assert "no-such.jsonl" in planned.tables(cost=False)[0].lacks and not planned.needed
+    with pytest.raises(InputError, match=r"no file 'no-such.jsonl' of instructions"):
+        plan(str(suite), cache=tmp_path / "cache", only="arms", data=tmp_path)
 
 
 def test_a_wrong_field_of_the_recipe_is_refused_before_anything_is_run(run):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,6 +17,7 @@ from latentlang.instructions.prompt_templates import CHAT, template
 from latentlang.paths import is_file
 from latentlang.reproduction.kinds.base import Cost, Estimate, Experiment, KindStep, RunContext, StepTools
 from latentlang.reproduction.model_sizes import model_name
+from latentlang.text import listed
 from latentlang.training import Recipe, TrainingData, TrainingExample, TrainingResult, recipe, train
 from latentlang.training.run_folder import RUN_FILES
 
@@ -197,6 +198,21 @@ def state_name(training: TrainArm | None) -> str:
 def found_file(run: RunContext, name: str) -> Path | None:
     """A file of the experiments, or else of the folder that the user gave; None where there is none."""
     return next((path for path in _places(run, name) if is_file(path)), None)
+
+
+def missing_files(run: RunContext, *several: Mapping[str, Sequence[str]]) -> str:
+    """Which files are neither beside the experiments nor in the user's folder, a sentence; empty where all are there.
+
+    Args:
+        run: what the run knows.
+        several: name of an arm, or of what is asked, to its files.
+    """
+    names = dict.fromkeys(name for named in several for files in named.values() for name in files)
+    missing = [name for name in names if found_file(run, name) is None]
+    if not missing:
+        return ""
+    files, are = ("file", "is") if len(missing) == 1 else ("files", "are")
+    return f"the {files} {listed(missing)} of instructions {are} not there; --data FOLDER names where such files lie."
 
 
 def dialogues_of(run: RunContext, files: Sequence[str]) -> list[Dialogue]:

@@ -53,6 +53,8 @@ class RunContext:
         called: what that model is called in titles and tables; None for its own name.
         models: those whose steps are asked for by experiments of the reference paper's kinds.
         items: items per language that the user asked for; None for what the experiments say.
+        named: whether the experiments were asked for by name: then too few items are refused. Among all of a paper's,
+            an experiment that needs more is left out with a caption, and the others are run.
         folder: of the paper's experiments.
         printed: experiment to the cells that the paper printed.
         corrections: experiment to the corrections of these.
@@ -64,6 +66,7 @@ class RunContext:
     called: str | None = None
     models: tuple[str, ...] = ()
     items: int | None = None
+    named: bool = False
     folder: Path = Path()
     printed: Mapping[str, Mapping[Cell, str]] = field(default_factory=dict, repr=False)
     corrections: Mapping[str, Mapping[Cell, Correction]] = field(default_factory=dict, repr=False)
@@ -292,12 +295,31 @@ class ExperimentKind(ABC, Generic[Fields]):
         """Names of the files of its figures, without ending."""
         return [experiment.name] if self.draws else []
 
+    def not_computed(self, experiment: Fields, run: RunContext) -> str:
+        """That nothing was computed, and why, a sentence; empty where something was."""
+        lacking = self.lacks(experiment, run)
+        return as_sentence(f"Nothing was computed: {lacking}") if lacking else ""
+
     def caption(self, experiment: Fields, run: RunContext, table: FilledTable | None) -> str:
         """What stands under the title: what was computed or why nothing was, what stands in, the note."""
-        lacking = self.lacks(experiment, run)
-        parts = [as_sentence(f"Nothing was computed: {lacking}") if lacking else self.about(experiment, run)]
+        parts = [self.not_computed(experiment, run) or self.about(experiment, run)]
         parts += [stands_in_words(experiment, run.reasons), experiment.note]
         return " ".join(part.strip() for part in parts if part.strip())
+
+
+def too_few_items(items: int | None, fewest: int) -> str:
+    """That more items are needed than there are, and what to do, a sentence; empty where there are enough.
+
+    Args:
+        items: per language; None for all that there are.
+        fewest: that its measures take.
+    """
+    if items is None or items >= fewest:
+        return ""
+    return (
+        f"at least {fewest} items a language are needed, not {items}; give --items {fewest} or more, or leave "
+        "--items out."
+    )
 
 
 def stands_in_words(experiment: Experiment, reasons: Mapping[str, str], *, listed: bool = False) -> str:

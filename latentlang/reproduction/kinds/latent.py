@@ -25,7 +25,7 @@ from latentlang.language_names import language as find_language
 from latentlang.language_names import languages as find_languages
 from latentlang.lens import BitsResult, MultilingualLensResult, bits_per_byte, multilingual_lens
 from latentlang.lens.contrasts import POOLED
-from latentlang.reproduction.kinds.arms import AfterArm, ArmsExperiment, TrainArm, found_file, state_name
+from latentlang.reproduction.kinds.arms import AfterArm, ArmsExperiment, TrainArm, missing_files, state_name
 from latentlang.reproduction.kinds.base import (
     Computed,
     Cost,
@@ -35,12 +35,13 @@ from latentlang.reproduction.kinds.base import (
     Outcome,
     RunContext,
     StepTools,
+    too_few_items,
 )
 from latentlang.reproduction.model_sizes import model_name
 from latentlang.storage.output import kind_of
 from latentlang.tasks import Task
 from latentlang.tasks import task as find_task
-from latentlang.text import capital, counted, listed
+from latentlang.text import capital, counted
 from latentlang.units import NeuronsResult, neurons
 
 if TYPE_CHECKING:
@@ -368,24 +369,22 @@ class LatentKind(ExperimentKind[LatentExperiment]):
         )
 
     def check(self, experiment: LatentExperiment, run: RunContext) -> None:
-        """Refuse too few items for alignment.
+        """Refuse too few items for alignment, of a table that was named.
 
         Raises:
             InputError: there are too few.
         """
-        items = run.items or experiment.items
-        if "comparison" in experiment.readings and items < FEWEST:
-            raise InputError(f"{experiment.name} needs at least {FEWEST} items a language, not {items}")
+        if run.named and (few := self._too_few(experiment, run)):
+            raise InputError(f"{experiment.name}: {few.rstrip('.')}")
 
     def lacks(self, experiment: LatentExperiment, run: RunContext) -> str:
-        """Files of arms that are neither beside the experiments nor in the user's folder."""
-        missing = [
-            name for files in experiment.arms.values() for name in files if found_file(run, name) is None
-        ]
-        if not missing:
-            return ""
-        is_there = "is" if len(missing) == 1 else "are"
-        return f"{listed(missing)} {is_there} not there; --data FOLDER names where arms lie."
+        """Files of arms that are neither beside the experiments nor in the user's folder, or enough items."""
+        return missing_files(run, experiment.arms) or self._too_few(experiment, run)
+
+    @staticmethod
+    def _too_few(experiment: LatentExperiment, run: RunContext) -> str:
+        fewest = FEWEST if "comparison" in experiment.readings else 1
+        return too_few_items(run.items or experiment.items, fewest)
 
     def _states(self, experiment: LatentExperiment, run: RunContext) -> list[TrainArm | None]:
         return [None, *experiment.trainings(run)]

@@ -89,7 +89,7 @@ class TableKind(ModelKind[Asked]):
         """The cells of the table in long form: those that the paper's own table has."""
         return [
             Computed(*place, row["ours"], low=row["low"], high=row["high"], n=int(row["n"]), unit=self.unit)
-            for row in self.fill(experiment, outcome, run).table.to_dict("records")
+            for row in self._filled(experiment, outcome, run).table.to_dict("records")
             if (place := self.cell(experiment, row)) is not None
         ]
 
@@ -97,12 +97,15 @@ class TableKind(ModelKind[Asked]):
         """The printed values with the columns that `keys` names."""
         return values
 
-    def fill(self, experiment: Asked, outcome: Outcome, run: RunContext) -> ReproducedTable:
-        """Fill one table.
+    def fill(self, experiment: Asked, outcome: Outcome, run: RunContext) -> ReproducedTable | None:
+        """Fill one table; None where it lacks something.
 
         Raises:
             InputError: the published values cannot be read.
         """
+        return None if self.lacks(experiment, run) else self._filled(experiment, outcome, run)
+
+    def _filled(self, experiment: Asked, outcome: Outcome, run: RunContext) -> ReproducedTable:
         printed = published(run.folder, experiment.name) if experiment.name in PUBLISHED_TABLES else None
         table = pd.DataFrame([
             row | {"model": run.title(run.model_of(paper_model))}

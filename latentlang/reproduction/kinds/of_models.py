@@ -165,7 +165,9 @@ class ModelKind(ExperimentKind[Asked]):
         return list(dict.fromkeys(steps))
 
     def caption(self, experiment: Asked, run: RunContext, table: FilledTable | None) -> str:
-        """What a table or figure shows and how it was made, in a few sentences."""
+        """What a table or figure shows and how it was made, in a few sentences; or why nothing was computed."""
+        if lacking := self.not_computed(experiment, run):
+            return lacking
         settings, standin = run.settings, run.model
         others = [name for name in experiment.models if standin is not None and not same_model(standin, name)]
         if standin is None or not others:

@@ -12,7 +12,7 @@ from pydantic import model_validator
 from latentlang.errors import InputError
 from latentlang.geometry.alignment_result import paper_table
 from latentlang.geometry.measures import FEWEST
-from latentlang.reproduction.kinds.base import Outcome, RunContext
+from latentlang.reproduction.kinds.base import Outcome, RunContext, too_few_items
 from latentlang.reproduction.kinds.model_tables import OURS, PAPER, TableKind, from_to, head_of
 from latentlang.reproduction.kinds.of_models import ModelExperiment, adapter_of
 from latentlang.reproduction.model_sizes import shape
@@ -56,10 +56,18 @@ class PearsonKind(TableKind[PearsonExperiment]):
     unit = "r"
 
     def check(self, experiment: PearsonExperiment, run: RunContext) -> None:
-        """Refuse too few items for a correlation before anything is trained for it."""
-        for task in experiment.tasks:
-            if (count := run.settings.items(task)) is not None and count < FEWEST:
-                raise InputError(f"{experiment.name} needs at least {FEWEST} items per language, not {count}")
+        """Refuse too few items for a correlation, of a table that was named, before anything is trained for it.
+
+        Raises:
+            InputError: there are too few.
+        """
+        if run.named and (few := self.lacks(experiment, run)):
+            raise InputError(f"{experiment.name}: {few.rstrip('.')}")
+
+    def lacks(self, experiment: PearsonExperiment, run: RunContext) -> str:
+        """Enough items for a correlation."""
+        counts = [count for task in experiment.tasks if (count := run.settings.items(task)) is not None]
+        return too_few_items(min(counts, default=None), FEWEST)
 
     def printed(self, values: pd.DataFrame) -> pd.DataFrame:
         """With the pair in one column."""

@@ -28,6 +28,7 @@ from latentlang.reproduction.kinds.arms import (
     dialogues_of,
     examples_of,
     file_digests,
+    missing_files,
 )
 from latentlang.reproduction.kinds.base import (
     Computed,
@@ -210,6 +211,10 @@ class TrainingArmsKind(ExperimentKind[TrainingArmsExperiment]):
             for one, other in experiment.compare:
                 cells.append(_cell(f"{one} less {other}", name, _less(loss[one], loss[other])))
         return cells
+
+    def lacks(self, experiment: TrainingArmsExperiment, run: RunContext) -> str:
+        """Files of arms, or of what is asked, that are neither beside the experiments nor in the user's folder."""
+        return missing_files(run, experiment.arms, experiment.asked)
 
     def about(self, experiment: TrainingArmsExperiment, run: RunContext) -> str:
         """Model, recipe, seeds, and what intervals are over."""
