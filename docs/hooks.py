@@ -50,7 +50,7 @@ _CARD_PICTURES = {
     ),
 }
 # Folders of figures/ that pages show pictures of; on GitHub these are found where they are committed.
-_SHOWN = ("gemma3-270m", "cause", "units", "gooddata", "ultralink", "five-systems")
+_SHOWN = ("gemma3-270m", "cause", "units", "gooddata", "ultralink", "five-systems", "bactrianx", "bayling2")
 #: Committed figures that pages show.
 _FIGURES = {
     "pictures/readme-lens.png": "figures/readme-lens.png",

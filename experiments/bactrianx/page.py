@@ -15,6 +15,7 @@ from experiments.bactrianx.tables import BEGINNING, FIGURES, LAYERS
 from experiments.markdown import between, filled, item, markdown
 from experiments.steps import committed_tables
 from latentlang.language_names import language
+from latentlang.reproduction.kinds.choice import ALWAYS, CHANCE
 from latentlang.stats.intervals import difference_of_shares, wilson
 from latentlang.storage.files import write_text
 from latentlang.text import counted, listed, unsigned
@@ -409,7 +410,9 @@ def _ran(printed: Printed, parts: Mapping[str, pd.DataFrame]) -> str:
     ]
     for name, (title, note) in _CHOICES.items():
         if name in parts:
-            blocks += ["", f"### {title}", "", filled(note), "", _choice(parts[name])]
+            blocks += [
+                "", f"### {title}", "", filled(note), "", _choice(parts[name]), "", filled(_told_apart(parts[name])),
+            ]  # fmt: skip
     return "\n".join(blocks)
 
 
@@ -430,16 +433,34 @@ _CHOICES = {
 }
 
 
+def _told_apart(table: pd.DataFrame) -> str:
+    """In which languages the interval lies above chance, and above the best constant answer."""
+    own = table[
+        ~table["row"].str.startswith(ALWAYS) & (table["row"] != CHANCE) & (table["column"] != _AVERAGE)
+    ]
+    own = own.set_index("column")
+    best = table[table["row"].str.startswith(ALWAYS)].groupby("column")["computed"].max()
+    chance = table[table["row"] == CHANCE].set_index("column")["computed"]
+
+    def above(level: pd.Series) -> str:
+        codes = [str(code) for code in own.index if own.loc[code, "low"] > level[code]]
+        return f"in {listed([language(code).name for code in codes])}" if codes else "in no language"
+
+    said = [f"above chance ({unsigned(float(chance.iloc[0]), 0)}) {above(chance)}"] if len(chance) else []
+    said.append(f"above the best constant answer {above(best)}")
+    return f"The interval lies {', and '.join(said)}, of {len(own)}; not corrected for their number."
+
+
 def _choice(table: pd.DataFrame) -> str:
     rows = []
     for column in dict.fromkeys(table["column"]):
         part = table[table["column"] == column].set_index("row")
-        model = next(name for name in part.index if name != "chance" and not name.startswith("always"))
+        model = next(name for name in part.index if name != CHANCE and not name.startswith(ALWAYS))
         cell = part.loc[model]
         interval = "" if pd.isna(cell["low"]) else f" [{cell['low']:.0f}, {cell['high']:.0f}]"
         others = {
             name: f"{part.loc[name, 'computed']:.0f}"
-            for name in part.index if name not in (model, "chance")
+            for name in part.index if name not in (model, CHANCE)
         }  # fmt: skip
         named = "mean" if column == _AVERAGE else language(str(column)).name
         rows.append(
@@ -477,6 +498,8 @@ def _layers(parts: Mapping[str, pd.DataFrame]) -> str:
         ),
         "",
         markdown(pd.DataFrame(rows)),
+        "",
+        "![Articles found in English against tokens, a point a language](../../figures/bactrianx/alignment.png)",
         "",
         filled(
             "Script alone does not make it: it is there among languages in Latin script. What makes it is open, "

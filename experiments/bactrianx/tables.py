@@ -43,19 +43,26 @@ def computed(out: Path, name: str) -> pd.DataFrame:
     return table[table["computed"].notna()].reset_index(drop=True)
 
 
+def tokens_and_alignment() -> pd.DataFrame:
+    """Tokens relative to English and the alignment with it, a row a language and layer; index: codes, not English's.
+
+    Columns ``script, relative, layer, value, null_mean``.
+    """
+    aligned = pd.read_csv(GEMMA / "alignment-by-language.csv").set_index("language")
+    aligned = aligned.loc[aligned["measure"] == MEASURE, ["layer", "value", "null_mean"]]
+    tokens = pd.read_csv(GEMMA / "fertility.csv").set_index("language")[["script", "relative"]]
+    return tokens.join(aligned, how="inner").drop(index="en", errors="ignore")
+
+
 def alignment(layers: Sequence[int] = LAYERS) -> pd.DataFrame:
     """Rank correlation over languages of their alignment with English and the tokens they take, by layer.
 
     Columns ``scope, layer, n, rho, low, high, p``: bootstrap interval over languages, and the share of permutations of
     the languages whose correlation is as far from 0.
     """
-    aligned = pd.read_csv(GEMMA / "alignment-by-language.csv")
-    aligned = aligned[aligned["measure"] == MEASURE]
-    tokens = pd.read_csv(GEMMA / "fertility.csv").set_index("language")
-    rows = []
+    joined, rows = tokens_and_alignment(), []
     for layer in layers:
-        of_layer = aligned[aligned["layer"] == layer].set_index("language")["value"]
-        both = tokens.join(of_layer, how="inner").drop(index="en", errors="ignore")
+        both = joined[joined["layer"] == layer]
         for scope, part in (("all", both), ("Latin script", both[both["script"] == "Latn"])):
             rows.append({"scope": scope, "layer": layer, **_correlation(part["relative"], part["value"])})
     return pd.DataFrame(rows)

@@ -22,7 +22,8 @@ Parts = Mapping[str, pd.DataFrame]
 SUITE = ll.reproduction.load_suite("bayling2")
 _TUNED, _BASE = "BayLing-3-8B", "Llama-3-8B-Instruct"
 _GROUPS = ("Latin", "Cyrillic", "Arabic", "East Asian", "other scripts")
-_FACTS, _UNSEEN = "facts", "facts, unseen languages"
+#: Sets that the arms are asked: in the languages of the translations, and in others.
+FACTS, UNSEEN = "facts", "facts, unseen languages"
 
 
 def tables() -> dict[str, pd.DataFrame]:
@@ -48,6 +49,13 @@ def corrected(table: str, row: str, column: str) -> str:
     return SUITE.corrections[table][row, column].corrected
 
 
+def trained_arms() -> TrainingArmsExperiment:
+    """The arms that stand beside Figure 10."""
+    experiment = SUITE.experiments["fig10"]
+    assert isinstance(experiment, TrainingArmsExperiment)
+    return experiment
+
+
 def change(parts: Parts, figure: str, row: str, column: str) -> pd.Series:
     """A row of the table of changes."""
     rows = parts["changes"]
@@ -71,7 +79,7 @@ def _bullets(*texts: str) -> str:
 def _front(parts: Parts) -> str:
     general = ("fig9", f"{_TUNED} less {_BASE}")
     off = _off_target(parts, "bayling-7b", "en-ja")
-    right, wrong = (_cell(parts, f"{name} less more facts", _FACTS) for name in ("both", "wrong pairs"))
+    right, wrong = (_cell(parts, f"{name} less more facts", FACTS) for name in ("both", "wrong pairs"))
     return "\n\n".join([
         "# BayLing 2",
         filled(
@@ -280,8 +288,7 @@ def _cell(parts: Parts, row: str, column: str) -> pd.Series:
 
 
 def _arms(parts: Parts) -> str:
-    experiment = SUITE.experiments["fig10"]
-    assert isinstance(experiment, TrainingArmsExperiment)
+    experiment = trained_arms()
     names, asked = ["before", *experiment.arms], list(experiment.asked)
     losses = [
         {"loss": name}
@@ -298,14 +305,14 @@ def _arms(parts: Parts) -> str:
         for one, other in experiment.compare
     ]
     wrong = [
-        f"{name} {unsigned(_cell(parts, name, f'{_FACTS}, in another language')['computed'], 0)} %"
+        f"{name} {unsigned(_cell(parts, name, f'{FACTS}, in another language')['computed'], 0)} %"
         for name in names
     ]
-    first = _cell(parts, "before", _FACTS)
+    first = _cell(parts, "before", FACTS)
     seeds, steps = len(experiment.seeds), experiment.recipe["steps"]
-    both, matched = (_cell(parts, f"both less {name}", _FACTS) for name in ("no translations", "more facts"))
-    exchanged = _cell(parts, "wrong pairs less both", _FACTS)
-    lost = sum(_cell(parts, name, _FACTS)["computed"] > first["computed"] for name in experiment.arms)
+    both, matched = (_cell(parts, f"both less {name}", FACTS) for name in ("no translations", "more facts"))
+    exchanged = _cell(parts, "wrong pairs less both", FACTS)
+    lost = sum(_cell(parts, name, FACTS)["computed"] > first["computed"] for name in experiment.arms)
     return "\n\n".join([
         "## What was run: arms of the same design",
         filled(
@@ -322,6 +329,7 @@ def _arms(parts: Parts) -> str:
         ),
         markdown(pd.DataFrame(losses)),
         markdown(pd.DataFrame(compared)),
+        "![Loss of facts after each arm against another's](../../figures/bayling2/contrasts.png)",
         _bullets(
             f"The loss of facts in the seven languages is above that before training "
             f"({unsigned(first['computed'], 2)}) after {lost} of {len(experiment.arms)} arms. Translations lose "
@@ -332,7 +340,7 @@ def _arms(parts: Parts) -> str:
             f"{_interval(exchanged)} against that with right ones, while translating itself is destroyed. So "
             "that translations beat none is no evidence that they align anything: at as many steps an arm with "
             "translations sees fewer of the English and Chinese facts, which may be all.",
-            f"Which pivot matters less: *zh less en* is {_interval(_cell(parts, 'zh less en', _FACTS))}.",
+            f"Which pivot matters less: *zh less en* is {_interval(_cell(parts, 'zh less en', FACTS))}.",
             f"Of greedy answers to facts whose language can be told, in another language: {', '.join(wrong)}.",
         ),
         filled(
@@ -369,7 +377,7 @@ def _layers(parts: Parts) -> str:
     near = start.set_index("pivot")
     exchanged = pivots["arm"] == "wrong pairs"
     leads = _leads(pivots[~exchanged]), _leads(pivots[exchanged])
-    facts = {name: _cell(parts, name, _FACTS)["computed"] for name in dict.fromkeys(lens["arm"])}
+    facts = {name: _cell(parts, name, FACTS)["computed"] for name in dict.fromkeys(lens["arm"])}
     best = min(facts, key=lambda name: float(facts[name]))
     kept = alignment[(alignment["arm"] == best) & (alignment["layer"] == middle)].set_index("pivot")
     return "\n\n".join([

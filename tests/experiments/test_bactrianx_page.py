@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from experiments.bactrianx import page, tables
+from experiments.bactrianx import page, pictures, tables
 from experiments.bactrianx.measure import ARMS, LANGUAGES, run_name
 from latentlang.provenance import Provenance
 
@@ -27,6 +27,44 @@ def test_a_page_of_other_numbers_says_those():
     printed = page.Printed()
     printed._tables["figure4"].loc["BLOOMZ vs Bactrian-X-bloom", "ties"] = "99"
     assert "over BLOOMZ 132, 99, 23" in page.page(printed, parts)
+
+
+def test_languages_above_chance_and_above_constant_answers_are_told_apart():
+    def rows(column, low, *, constant):
+        return [
+            {"row": "model", "column": column, "computed": low + 15, "low": low, "high": low + 30, "n": 40},
+            {"row": "chance", "column": column, "computed": 50, "n": 40},
+            {"row": "always 1", "column": column, "computed": 100 - constant, "n": 40},
+            {"row": "always 2", "column": column, "computed": constant, "n": 40},
+        ]
+
+    table = pd.DataFrame(
+        [
+            *rows("en", 60, constant=55), *rows("ja", 52, constant=58), *rows("fr", 40, constant=50),
+            *rows("Avg", 70, constant=50),
+        ]
+    )  # fmt: skip
+    assert page._told_apart(table) == (
+        "The interval lies above chance (50) in English and Japanese, and above the best constant answer in English, "
+        "of 3; not corrected for their number."
+    )
+
+
+def test_the_picture_has_a_point_for_each_language_and_the_layer_that_its_caption_tells():
+    both = tables.tokens_and_alignment()
+    row = (
+        pd.read_csv(tables.FIGURES / "alignment.csv").query("scope == 'Latin script' and layer == 9").iloc[0]
+    )
+    figure = pictures.alignment(both, row)
+    latin, other = figure.data
+    assert len(latin.x) == row["n"] and len(other.x) == both.query("layer == 9 and script != 'Latn'").shape[0]
+    place = list(latin.customdata).index("Finnish")
+    assert (latin.x[place], latin.y[place]) == tuple(
+        both.query("layer == 9").loc["fi", ["relative", "value"]]
+    )
+    assert [name for name in latin.text if name] and "layer 9" in figure.layout.title.subtitle.text
+    assert f"{abs(row['rho']):.2f}" in figure.layout.meta["how_to_read"][0]
+    assert 0 < figure.layout.shapes[0].y0 < 0.1
 
 
 def test_the_language_of_answers_is_told_where_it_was_measured():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from experiments.bayling2 import page, tables
+from experiments.bayling2 import page, pictures, tables
 from latentlang.storage.output import METADATA
 
 
@@ -24,6 +24,18 @@ def test_other_values_make_another_page() -> None:
     assert "**Into Chinese, down.** 99 of 101 languages" in " ".join(
         page.page({**parts, "changes": changes}).split()
     )
+
+
+def test_the_picture_has_both_sets_of_facts_for_each_pair_of_arms() -> None:
+    arms = page.tables()["arms"]
+    figure = pictures.contrasts(arms)
+    pairs = page.trained_arms().compare
+    assert list(figure.layout.yaxis.ticktext) == [f"{one} less {other}" for one, other in pairs]
+    for trace, column in zip(figure.data, (page.FACTS, page.UNSEEN), strict=True):
+        row = arms[(arms["row"] == "wrong pairs less both") & (arms["column"] == column)].iloc[0]
+        place = list(trace.customdata).index("wrong pairs less both")
+        assert trace.x[place] == row["computed"]
+        assert trace.error_x.array[place] == pytest.approx(row["high"] - row["computed"])
 
 
 def test_changes_are_of_the_same_items_before_and_after(tmp_path) -> None:
