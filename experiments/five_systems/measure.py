@@ -2,8 +2,9 @@
 
 The data are the made world's (`experiments.instructions.made_world`); every arm is trained by LoRA for as many steps of
 as many examples, with each seed. FOLDER keeps the adapters, and each of them against the model without one: in ``lens``
-the logit lens over words translated from Russian, in ``words`` the alignment with English of words of each language.
-What is there is not done again.
+the logit lens over words translated from Russian, in ``words`` the alignment with English of words of each language,
+and in ``neurons`` the neurons of each language, of the model without an adapter (``before``) and with each. What is
+there is not done again.
 
 Beside the systems stand what would come out without what a paper proposes: English instructions alone, translations
 that are exchanged, and the same data trained with another seed.
@@ -20,7 +21,7 @@ import latentlang as ll
 from experiments.instructions.made_world import items_of, learnt_concepts, translations
 from experiments.instructions.world import AGAIN, MODEL, examples_of, recipe_of
 from experiments.instructions.world_arms import SIZE, TRAINED, TRIALS, UNSEEN
-from experiments.steps import measuring_options, timed
+from experiments.steps import is_saved, measuring_options, step, timed
 from latentlang.instructions import Dialogue
 from latentlang.models import HookedLM
 from latentlang.training import TrainingData
@@ -47,6 +48,9 @@ ARMS = (*SYSTEMS, *CONTROLS)
 SOURCE, ITEMS = "ru", 40
 #: Folders of the two comparisons: readings of the lens, and how alike words of the languages are.
 LENS, WORDS = "lens", "words"
+#: Folder of the neurons of each language; the model without an adapter there; groups of words that are dealt to
+#: languages anew for the null.
+NEURONS, BEFORE, DEALS = "neurons", "before", 100
 LANGUAGES = (*(code for code in TRAINED if code != SOURCE), *UNSEEN)
 
 
@@ -98,6 +102,19 @@ def compare(model: str, adapters: Sequence[Path], folder: Path, *, items: int = 
             )  # fmt: skip
 
 
+def neurons(model: HookedLM, adapters: Sequence[Path], folder: Path, *, items: int = ITEMS) -> None:
+    """The neurons of each language, without an adapter and with each, on words of the languages and of `SOURCE`."""
+    states: dict[str, Path | None] = {BEFORE: None} | {path.name: path for path in adapters}
+    for name, adapter in states.items():
+        if is_saved(folder / NEURONS / name):
+            continue
+        state = model if adapter is None else ll.load(MODEL, adapter=adapter)
+        step(
+            folder / NEURONS / name, ll.neurons, state, ll.task("repetition"), languages=[SOURCE, *LANGUAGES],
+            items=items, deals=DEALS, progress=False,
+        )  # fmt: skip
+
+
 def main() -> None:
     """Command line of this module."""
     parser = argparse.ArgumentParser(
@@ -109,6 +126,7 @@ def main() -> None:
     model = ll.load(MODEL)
     adapters = [train(model, name, seed, options.folder) for seed in options.seeds for name in options.names]
     compare(MODEL, adapters, options.folder)
+    neurons(model, adapters, options.folder)
 
 
 if __name__ == "__main__":

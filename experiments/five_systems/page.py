@@ -17,7 +17,7 @@ from experiments.five_systems.measure import (
     STEPS,
     SYSTEMS,
 )
-from experiments.five_systems.tables import FIGURES, TABLES
+from experiments.five_systems.tables import FIGURES, HALVES, TABLES
 from experiments.instructions.tables import mean_with_interval
 from experiments.instructions.world import SETTINGS
 from experiments.instructions.world_arms import TRAINED, UNSEEN
@@ -92,6 +92,24 @@ def floor(parts: Parts, measure: str) -> float:
     """The largest difference that another seed of training makes, by itself."""
     difference = _by_seed(parts, "another-seed", measure) - _by_seed(parts, SAME_DATA, measure)
     return float(difference.abs().max())
+
+
+def changed_by(parts: Parts, arm: str, measure: str, group: str = "all") -> str:
+    """How much an arm changes a measure, over seeds.
+
+    Args:
+        parts: the tables.
+        arm: which.
+        measure: of the table of changes.
+        group: of the languages: ``all``, ``seen`` (that it was trained on) or ``unseen``.
+    """
+    return _cell(_by_seed(parts, arm, measure, group).to_numpy(float), 3)
+
+
+def told(parts: Parts, arm: str, measure: str) -> str:
+    """How much an arm changes a measure, beside what another seed of training does."""
+    change = changed_by(parts, arm, measure)
+    return f"{change}; another seed of training alone up to {unsigned(floor(parts, measure), 3)}"
 
 
 def short_name(arm: str) -> str:
@@ -202,6 +220,62 @@ def explained(parts: Parts) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def same_neurons(table: pd.DataFrame, common: str = "both") -> pd.Series:
+    """Neurons that belong to a language before and after, over those that do at either time; index: arm and seed.
+
+    Args:
+        table: ``neurons.csv``.
+        common: ``both``, or ``exchanged`` for the null: those of another language before.
+    """
+    sums = table.groupby(["arm", "seed"], sort=False)[["before", "after", common]].sum()
+    shares: pd.Series = sums[common] / (sums["before"] + sums["after"] - sums[common])
+    return shares
+
+
+def _neurons(parts: Parts) -> list[str]:
+    """How many of the neurons of languages are still theirs, after each training."""
+    table = parts["neurons"]
+    same, null = same_neurons(table), same_neurons(table, "exchanged")
+    sums = table.groupby(["arm", "seed"], sort=False)[["before", "after"]].sum()
+    alone = "english-alone"
+    again = (same["another-seed"] - same[SAME_DATA]).abs().max()
+    rows = [
+        {
+            "trained as": short_name(arm) if arm in SYSTEMS else NAMES[arm],
+            "the same": _cell(same[arm].to_numpy(float), 2),
+            "less that after English alone": ""
+            if arm == alone
+            else _cell((same[arm] - same[alone]).dropna().to_numpy(float), 2),
+            "pairs afterwards": _cell(sums.loc[arm, "after"].to_numpy(float), 1),
+        }
+        for arm in NAMES
+    ]
+    apart = {arm: mean_with_interval((same[arm] - same[alone]).dropna().to_numpy(float)) for arm in SYSTEMS}
+    sides = {
+        "fewer": [short_name(arm) for arm, (_, _, high) in apart.items() if high < 0],
+        "more": [short_name(arm) for arm, (_, low, _) in apart.items() if low > 0],
+    }
+    told_apart = "; ".join(f"{side} after {listed(names)}" for side, names in sides.items() if names)
+    return [
+        filled(
+            "Which neurons fire in few languages, before training and after? Counted on the words of "
+            f"{counted(table['language'].nunique(), 'language')}, {ITEMS} each, by LAPE's rule with a null "
+            f"(`latentlang neurons`), which selects a fixed share: {int(sums.loc[SAME_DATA, 'before'].iloc[0])} "
+            "pairs of a language and a neuron before. *The same*: pairs that are there before and after, over those "
+            "that are there at either time; mean over seeds with its interval. Two halves of the words, without any "
+            f"training, have {unsigned(float(same[HALVES].iloc[0]), 2)} in common; other languages' neurons give at "
+            f"most {unsigned(float(null.max()), 2)}. Another seed of training changes a "
+            f"value by up to {unsigned(float(again), 2)}."
+        ),
+        markdown(pd.DataFrame(rows)),
+        filled(
+            f"Told from English instructions alone, seed by seed, of {len(SYSTEMS)} without correction: "
+            f"{told_apart or 'none'}. Which neurons a rule of a fixed share selects says nothing of what they do: "
+            "nothing was taken out here."
+        ),
+    ]
+
+
 def page(parts: Parts) -> str:
     """The whole page."""
     seeds = parts["changes"]["seed"].nunique()
@@ -280,6 +354,8 @@ def page(parts: Parts) -> str:
             f"{'has' if len(certain) <= 1 else 'have'} p of at most 0.05, of {len(related)} that were looked at, "
             "without correction."
         ),
+        "## Neurons of languages",
+        *_neurons(parts),
         "## What this does not show",
         filled(
             "Arms differ in more than one thing: in languages, in the form of the task (a question answered or a word "

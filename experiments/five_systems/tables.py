@@ -5,23 +5,26 @@ FOLDER is what `measure` filled. One CSV file each in figures/five-systems/.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 import latentlang as ll
-from experiments.five_systems.measure import LANGUAGES, LENS, WORDS
+from experiments.five_systems.measure import BEFORE, LANGUAGES, LENS, NEURONS, WORDS
 from experiments.instructions.world import MODEL
-from experiments.steps import stacked, tables_command
+from experiments.steps import is_saved, stacked, tables_command
 from latentlang.language_names import language
 from latentlang.tasks.words import embedded_concepts
 
 FIGURES = Path(__file__).parents[2] / "figures" / "five-systems"
 #: Curves of the lens and measures of alignment that are told layer by layer.
 CURVES, MEASURES = ("gap", "target"), ("cka", "retrieval_ab")
+#: Two halves of the text, in an arm's place.
+HALVES = "halves"
 
 
 @cache
@@ -86,6 +89,42 @@ def languages(folder: Path) -> pd.DataFrame:
     return _of_each(folder, rows)
 
 
+def neurons(folder: Path) -> pd.DataFrame:
+    """How many of a language's neurons are the same after each training, for each seed.
+
+    Columns ``arm, seed, language, before, after, both, exchanged``: numbers of neurons, those that are the language's
+    before and after, and as the null the mean over other languages of those that are theirs before and its after. In
+    the rows of the arm `HALVES` before and after are two halves of the text, without any training: what is the same
+    there is what this much text can tell.
+    """
+    path = folder / NEURONS / BEFORE
+    if not is_saved(path):
+        return pd.DataFrame()
+    result = ll.NeuronsResult.load(path)
+    first, codes = result.members(), result.languages
+    halves = (result.members("lape", half=half) for half in (0, 1))
+    parts = [_same(*halves, codes).assign(arm=HALVES, seed=0)]
+    for saved in sorted((folder / NEURONS).iterdir()):
+        if saved != path and is_saved(saved):
+            arm, seed = _arm(saved.name)
+            parts.append(
+                _same(first, ll.NeuronsResult.load(saved).members(), codes).assign(arm=arm, seed=seed)
+            )
+    table = stacked(parts)
+    return table[["arm", "seed", *(name for name in table.columns if name not in ("arm", "seed"))]]
+
+
+def _same(one: NDArray[np.bool_], other: NDArray[np.bool_], codes: Sequence[str]) -> pd.DataFrame:
+    """Neurons of each language in both of two selections ``[language, layer, neuron]``, and exchanged ones."""
+    flat, flat_other = (part.reshape(len(codes), -1).astype(int) for part in (one, other))
+    common = flat @ flat_other.T  # [language of one, language of other]
+    both = np.diag(common)
+    return pd.DataFrame({
+        "language": codes, "before": flat.sum(1), "after": flat_other.sum(1), "both": both,
+        "exchanged": (common.sum(0) - both) / (len(codes) - 1),
+    })  # fmt: skip
+
+
 def about(folder: Path) -> pd.DataFrame:
     """Script and fertility of each language: tokens of the model a word of the lexicon."""
     model = ll.load(MODEL)
@@ -102,7 +141,7 @@ def about(folder: Path) -> pd.DataFrame:
 
 
 TABLES: dict[str, Callable[[Path], pd.DataFrame]] = {
-    "changes": changes, "layers": layers, "languages": languages, "about": about,
+    "changes": changes, "layers": layers, "languages": languages, "about": about, "neurons": neurons,
 }  # fmt: skip
 
 

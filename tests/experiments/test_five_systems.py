@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.five_systems import page
+import latentlang as ll
+from experiments.five_systems import measure, page, tables
 from experiments.five_systems.measure import ARMS, CONTROLS, LANGUAGES, SAME_DATA, SYSTEMS, dialogues_of
 from experiments.five_systems.pictures import gap
 from experiments.instructions.made_world import held_out_concepts
@@ -59,6 +60,39 @@ def test_what_others_explain_is_taken_out() -> None:
     assert page._partial(x, 2 * x + given[:, 1], given) == pytest.approx(1)
     assert math.isnan(page._partial(given[:, 0], y, given))
     assert page._partial(x, y, given[:, :0]) == pytest.approx(np.corrcoef(x, y)[0, 1])
+
+
+def test_neurons_of_a_language_are_counted_before_and_after_and_against_another_languages() -> None:
+    before, after = np.zeros((3, 2, 4), bool), np.zeros((3, 2, 4), bool)
+    before[0, 0, :3] = after[0, 0, 1:4] = True  # two of three stay, one goes and one comes
+    before[1, 1, 0] = True  # lost
+    after[2, 0, 0] = True  # of the first language before
+    found = tables._same(before, after, ("en", "fr", "ja")).set_index("language")
+    assert found[["before", "after", "both"]].values.tolist() == [[3, 3, 2], [1, 0, 0], [0, 1, 0]]
+    assert found["exchanged"].tolist() == [0, 0, 0.5]
+    counted = found.reset_index().assign(arm="bactrianx", seed=0)
+    assert page.same_neurons(counted)["bactrianx", 0] == pytest.approx(2 / (4 + 4 - 2))
+    assert page.same_neurons(counted, "exchanged")["bactrianx", 0] == pytest.approx(0.5 / 7.5)
+
+
+def test_neurons_are_counted_once_without_an_adapter_and_with_each(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(measure, "LANGUAGES", ("fr", "ja"))
+    monkeypatch.setattr(measure, "DEALS", 2)
+    model = ll.load(measure.MODEL)
+    adapter = measure.train(model, "bactrianx", 0, tmp_path, steps=1)
+    measure.neurons(model, [adapter], tmp_path, items=4)
+    saved = tmp_path / measure.NEURONS / adapter.name / "metadata.json"
+    written = saved.stat().st_mtime_ns
+    measure.neurons(model, [adapter], tmp_path, items=4)
+    assert saved.stat().st_mtime_ns == written
+    table = tables.neurons(tmp_path)
+    assert [*dict.fromkeys(zip(table["arm"], table["seed"], strict=True))] == [
+        (tables.HALVES, 0),
+        ("bactrianx", 0),
+    ]
+    assert list(table["language"].unique()) == ["ru", "fr", "ja"]
+    assert (table["both"] <= table[["before", "after"]].min(axis=1)).all()
+    assert tables.neurons(tmp_path / "nothing").empty
 
 
 def _planted(gain: np.ndarray, near: np.ndarray) -> dict[str, pd.DataFrame]:
