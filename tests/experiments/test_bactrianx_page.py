@@ -5,8 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from experiments.bactrianx import page, pictures, tables
+import latentlang as ll
+from experiments.bactrianx import measure, page, pictures, tables
 from experiments.bactrianx.measure import ARMS, LANGUAGES, run_name
+from experiments.instructions.small_sets import SmallSet
 from latentlang.provenance import Provenance
 
 
@@ -114,12 +116,40 @@ def test_only_cells_that_were_computed_are_kept(tmp_path):
     assert kept[["row", "column", "computed"]].values.tolist() == [["b", "en", 50]]
 
 
-def _trace(owners: list[str]) -> tables.TraceResult:
-    """Answers to two German questions, whose tokens are in these languages."""
+def test_the_way_from_instructions_to_both_tables_is_there(tmp_path, monkeypatch):
+    """Few items and two new tokens on `pocket`: it answers nothing, but all steps follow each other."""
+    monkeypatch.setattr(measure, "TOKENS", 2)
+    full = measure.written_anew(tmp_path / "recorded")
+    small = SmallSet(
+        {arm: members[:4] for arm, members in full.arms.items()},
+        {code: members[:1] for code, members in full.held_out.items()},
+    )
+    texts = {
+        code: [one.instruction for one in full.held_out[code]] + [one.output for one in full.held_out[code]]
+        for code in LANGUAGES
+    }
+    model = ll.load("pocket")
+    table = ll.token_languages(model, texts, languages=",".join(LANGUAGES), progress=False)
+    for arm in (measure.BASE, ARMS[1]):
+        measure.measure(model, small, texts, table, tmp_path, arm, 0)
+    written = (tmp_path / run_name(ARMS[1], 0) / "trace" / "metadata.json").read_bytes()
+    measure.measure(model, small, texts, table, tmp_path, ARMS[1], 0)  # what is there is not done again
+    assert (tmp_path / run_name(ARMS[1], 0) / "trace" / "metadata.json").read_bytes() == written
+    answers, layers = tables.answers(tmp_path), tables.layers(tmp_path)
+    assert set(answers["arm"]) == set(layers["arm"]) == {measure.BASE, ARMS[1]}
+    assert answers.groupby(["arm", "language"])["share"].sum().tolist() == pytest.approx(
+        [1] * 2 * len(LANGUAGES)
+    )
+    assert set(layers["language"]) == set(LANGUAGES[1:]) and layers["layer"].max() == model.n_layers
+
+
+def _trace(*owners: list[str]) -> tables.TraceResult:
+    """Answers to two German questions, whose tokens are in these languages; two for each answer, or one for both."""
     rows = [
         {"prompt": prompt, "step": step, "token": "x", "id": 1, "token_language": owner, "layer": layer,
          "language": code, "mass": 0.2 * layer if code == "de" else 0.1, "null": 0.1, "null_high": 0.2, "top": "x"}
-        for prompt in (0, 1) for step, owner in enumerate(owners) for layer in (1, 2) for code in ("de", "en")
+        for prompt in (0, 1) for step, owner in enumerate(owners[prompt % len(owners)]) for layer in (1, 2)
+        for code in ("de", "en")
     ]  # fmt: skip
     made = Provenance(model="tiny", task="trace", languages=("de", "en"), policy="", seed=0,
                       settings={"prompts": ["a", "b"], "asked": ["de", "de"], "before": ["de", "de"], "tokens": 4,
@@ -139,3 +169,10 @@ def test_answers_and_layers_are_those_of_the_traces(tmp_path, monkeypatch):
     assert layers.to_dict() == pytest.approx({
         ("asked", 1): 0.1, ("asked", 2): 0.3, ("English", 1): 0.0, ("English", 2): 0.0,
     })  # fmt: skip
+
+
+def test_intervals_of_shares_stay_within_what_a_share_can_be(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "LANGUAGES", ("en", "de"))
+    _trace(["de", "de"], ["en", "en"]).save(tmp_path / run_name(ARMS[0], 0) / "trace")
+    asked = tables.answers(tmp_path).query("language == 'de' and kind == 'asked'").iloc[0]
+    assert (asked["share"], asked["low"], asked["high"]) == (0.5, 0, 1)
