@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -35,6 +36,23 @@ def filled(text: str, indent: str = "") -> str:
 def item(text: str) -> str:
     """An item of a list, filled as a paragraph is."""
     return filled(text, "- ")
+
+
+def layer_questions(rows: Sequence[tuple[str, str, str]]) -> str:
+    """The part of a page that says which questions of the layers are answered on it, and how the others would be.
+
+    Args:
+        rows: question, what is known here and from which table, and the command that would tell more; empty for none.
+    """
+    names = ("question", "known here", "command that would tell more")
+    table = pd.DataFrame(
+        [dict(zip(names, (*row[:2], f"`{row[2]}`" if row[2] else ""), strict=True)) for row in rows]
+    )
+    about = (
+        "Questions that the paper does not ask, what of them is answered here and from which table, and the command by "
+        "which the rest would be. None of these commands was run on the paper's models."
+    )
+    return f"### Questions of the layers\n\n{filled(about)}\n\n{markdown(table)}"
 
 
 def between(value: float, low: float, high: float, *, places: int = 2) -> str:

@@ -12,7 +12,9 @@ from typing import Any
 import pandas as pd
 
 from experiments.bactrianx.tables import BEGINNING, FIGURES, LAYERS
-from experiments.markdown import between, filled, item, markdown
+from experiments.five_systems import page as five_systems
+from experiments.five_systems.measure import SAME_DATA
+from experiments.markdown import between, filled, item, layer_questions, markdown
 from experiments.steps import committed_tables
 from latentlang.language_names import language
 from latentlang.reproduction.kinds.choice import ALWAYS, CHANCE
@@ -590,24 +592,59 @@ def _answer_language(answers: pd.DataFrame, layers: pd.DataFrame) -> list[str]:
 
 def _open(parts: Mapping[str, pd.DataFrame]) -> str:
     points = [
-        "**The pivot before and after an adapter in 52 languages.** Neither their data nor a model of their size "
-        "was run here; `latentlang reproduce bactrianx` without `--model`, on a GPU, runs the benchmarks with "
-        "their adapters, and `latentlang compare --model huggyllama/llama-7b --adapter "
-        "MBZUAI/bactrian-x-llama-7b-lora` sets lens and alignment before beside those after.",
-        "**Decoding.** How much of the gap between seen and unseen languages in Figure 5 is the rule against "
-        "repeated tokens can be told by answering again without it (`latentlang answer`, which refuses the rule "
-        "where it breaks a language unless it is forced) and having both judged by one judge.",
+        "**Their own models.** Neither their data nor a model of their size was run here; `latentlang reproduce "
+        "bactrianx` without `--model`, on a GPU, runs the benchmarks with their adapters.",
         "**Fertility or data.** Tokens per text, pre-training data and alignment go together over languages; "
         "nothing here takes them apart.",
         "**Prompts.** The paper's are not published, and benchmarks move with them.",
     ]  # fmt: skip
-    if "answers" not in parts:
-        points.append(
-            "**In which layers the language of an answer is decided,** after English alone and after many "
-            "languages: `experiments/bactrianx/measure.py` trains the arms on Gemma 3 270M and traces their "
-            "answers; it has not been run to its end."
-        )
-    return "\n".join(["## What stays open", "", *map(item, points)])
+    return "\n".join(["## What stays open", "", *map(item, points), "", layer_questions(_asked(parts))])
+
+
+def _asked(parts: Mapping[str, pd.DataFrame]) -> list[tuple[str, str, str]]:
+    """The questions of the layers: each with what is known here, and the command that would tell more."""
+    five = five_systems.tables()
+    theirs = "--model huggyllama/llama-7b --adapter MBZUAI/bactrian-x-llama-7b-lora"
+    latin = parts["alignment"].query("scope == 'Latin script'").sort_values("rho").to_dict("records")[0]
+    rho = between(latin["rho"], latin["low"], latin["high"])
+    traced = "answers" in parts
+    return [
+        (
+            "Does tuning in many languages move the pivot, in languages that were seen and others?",
+            "On `pocket`, eight languages, change of English's gap inside: "
+            f"{five_systems.changed_by(five, SAME_DATA, 'gap_inner', 'seen')} in trained languages and "
+            f"{five_systems.changed_by(five, SAME_DATA, 'gap_inner', 'unseen')} in others; in all "
+            f"{five_systems.told(five, SAME_DATA, 'gap_inner')} ([five systems](five-systems.md), `changes.csv`).",
+            f"latentlang compare {theirs} --task translation --parts lens --seen es,ru,uk",
+        ),
+        (
+            "In which layers is the language of an answer decided, after English alone and after many languages?",
+            "Above, from `answers.csv` and `layers.csv`."
+            if traced
+            else "Not answered. The arms and what reads them run to their end on `pocket`, which knows no such "
+            "instructions; on Gemma 3 270M they were not run.",
+            "" if traced else "python -m experiments.bactrianx.measure FOLDER UDHR",
+        ),
+        (
+            "Do tokens per text explain alignment, the lens's entropy, and who gains?",
+            f"Alignment goes with them, {rho} in Latin script (`alignment.csv`). Entropy and gains: not answered.",
+            f"latentlang compare {theirs} --task xcopa --data FOLDER",
+        ),
+        (
+            "Are the same instructions in two languages nearer to each other afterwards, against English alone and "
+            "answers in the wrong language?",
+            f"On `pocket`, words: CKA with English {five_systems.told(five, SAME_DATA, 'cka')}; after English alone "
+            f"{five_systems.changed_by(five, 'english-alone', 'cka')} (`changes.csv`). After answers in "
+            "the wrong language only the loss was measured (above).",
+            "latentlang compare --model gemma3-270m --adapter MANY --adapter ENGLISH --adapter WRONG --parts geometry",
+        ),
+        (
+            "How much of the gap of unseen languages in Figure 5 is the rule against repeated tokens?",
+            "What the rule forbids of human text (`table1-ratio.csv`); its part in the scores is not answered. Answer "
+            "with the rule and without it, and have both judged by one judge.",
+            f"latentlang answer {theirs} --prompts questions.jsonl --no-repeat-ngram 3 --force-no-repeat --out ruled",
+        ),
+    ]
 
 
 def _cell(table: pd.DataFrame, row: str, column: str) -> pd.Series:

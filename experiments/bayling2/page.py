@@ -10,7 +10,8 @@ import pandas as pd
 import latentlang as ll
 from experiments.bayling2.layers import CONTROLS, ITEMS, LANGUAGES
 from experiments.bayling2.tables import FIGURES, NEAR
-from experiments.markdown import filled, markdown
+from experiments.five_systems import page as five_systems
+from experiments.markdown import filled, layer_questions, markdown
 from experiments.steps import committed_tables
 from latentlang.language_names import language
 from latentlang.reproduction.kinds.training_arms import TrainingArmsExperiment
@@ -443,17 +444,76 @@ def _open(parts: Parts) -> str:
     _bullets(
         "Anything about BayLing 2's own weights: neither data nor outputs are published, and no model of that size "
         "was run.",
-        f"Whether the {_chinese(parts):.0f} % Chinese in English to Japanese are Chinese inside the model too: that "
-        f"takes the lens on "
-        "BayLing-1-7B. On `pocket`, whose world has one pivot by design, Chinese never leads.",
-        "Why languages in other scripts are understood less after training (the table by script). Tokens per text and "
-        "alignment by language, against the 101 printed changes, would be the next step.",
-        "Whether an item that is gained in a language is one that the model has right in a pivot: the paper prints "
-        "no items.",
         "The arms are of a made world and one small model. They show what the design can do there, and no size of an "
         "effect elsewhere.",
     ),
+    layer_questions(_asked(parts)),
 ])  # fmt: skip
+
+
+def _asked(parts: Parts) -> list[tuple[str, str, str]]:
+    """The questions of the layers: each with what is known here, and the command that would tell more."""
+    five = five_systems.tables()
+    related = five_systems.explained(five).set_index("trained as").loc[five_systems.short_name("bayling2")]
+    lens, alignment = parts["lens"], parts["alignment"]
+    at = lens["layer"] == _middle(lens)
+    read = lens[at & (lens["arm"] == "both") & (lens["words_in"] == "en")].iloc[0]
+    near = alignment[
+        (alignment["layer"] == _middle(lens)) & (alignment["arm"] == "both") & (alignment["pivot"] == "en")
+    ].iloc[0]
+    theirs = "--model BASE --against BAYLING2"
+    return [
+        (
+            "In which pivot does it think, English or Chinese, and does the tuning move it?",
+            f"On `pocket`, whose world has one pivot by design: {_chinese_leads(parts)} (`pivots.csv`). Whether the "
+            f"{_chinese(parts):.0f} % Chinese in English to Japanese are Chinese "
+            "inside BayLing-1-7B: not answered.",
+            "latentlang lens --model BAYLING --from en --lang ja,zh --candidates en,zh,ja",
+        ),
+        (
+            "Does alignment with a pivot explain which languages gain, script and tokens taken out?",
+            f"On `pocket`, over {related['languages']} languages: rank correlation "
+            f"{related['script and fertility taken out']}, p {related['p']} ([five systems](five-systems.md), "
+            "`languages.csv`). The 101 printed changes are there (`changes.csv` has their means); the alignment of "
+            "Llama 3 is not.",
+            "latentlang harvest --model BASE --task continuation --data udhr --lang flores101 --out base",
+        ),
+        (
+            "Why do languages in scripts of their own lose on the way into English?",
+            "That they do is in the table by script. Why: not answered.",
+            f"latentlang compare {theirs} --task continuation --data udhr --lang flores101 --parts lens,geometry",
+        ),
+        (
+            "Does the meaning align, or only the output's language change?",
+            "On `pocket`, at the middle layer and after *both*: English words change by "
+            f"{_interval(read, 'change', 3)} (`lens.csv`) and retrieval of English by {_interval(near, 'change', 3)} "
+            "(`alignment.csv`).",
+            f"latentlang compare {theirs} --task translation --parts lens,geometry",
+        ),
+        (
+            "Is an item that is gained in a language one that the model has right in a pivot?",
+            "Not answered: the paper prints no items, and the arms here were compared by their means.",
+            f"latentlang compare {theirs} --task xnli --data FOLDER --parts evaluation",
+        ),
+        (
+            "Is it what the translations say?",
+            "On `pocket`: loss of facts after exchanged translations less that after right ones "
+            f"{_interval(_cell(parts, 'wrong pairs less both', FACTS))} nats a token (`arms.csv`).",
+            "latentlang train --model BASE --recipe bayling2-wrong-pairs --data FOLDER --out wrong",
+        ),
+    ]
+
+
+def _chinese_leads(parts: Parts) -> str:
+    """Which language leads before training, and after how many trainings Chinese does."""
+    pivots = parts["pivots"]
+    before = pivots[pivots["arm"] == pivots["arm"].iloc[0]].iloc[0]
+    trained = pivots[pivots["arm"] != before["arm"]]
+    leads = int((trained["is_pivot"] & (trained["leader"] == "zh")).sum())
+    return (
+        f"{language(str(before['leader'])).name} leads by {unsigned(before['lead'], 3)} before training, and Chinese "
+        f"leads after {leads} of {counted(len(trained), 'training')}"
+    )
 
 
 def main() -> None:

@@ -15,7 +15,8 @@ import pandas as pd
 
 from experiments.gooddata.tables import FIGURES
 from experiments.gooddata.texts import PAIRS
-from experiments.markdown import between, filled, markdown
+from experiments.markdown import between, filled, layer_questions, markdown
+from latentlang.language_names import language
 from latentlang.storage.files import write_text
 from latentlang.text import counted, listed, percent, signed, unsigned
 
@@ -30,6 +31,8 @@ _LANGUAGES = ("es", "ru", "zh")
 # Items of each language, epochs, and batch: section 3.1 and section 4.1.
 _ITEMS, _EPOCHS, _BATCH = {"es": 3854, "ru": 423, "zh": 3944}, 10, 64
 _LEVEL = 0.05
+# Languages in which the model of the made world is read; the first is that of the arms.
+_READ_IN = ("ru", "es", "ja", "bn")
 _ARMS = ("native", "cohere", "google")
 
 
@@ -59,7 +62,7 @@ def page(parts: Parts, numbers: Printed) -> str:
         _data(parts["lengths"]),
         _ran(parts),
     ]
-    sections += [_layers(parts), _open()]
+    sections += [_layers(parts), _open(parts)]
     return "\n\n".join(sections) + "\n"
 
 
@@ -503,7 +506,7 @@ def _english_moves(layers: pd.DataFrame) -> str:
     )
 
 
-def _open() -> str:
+def _open(parts: Parts) -> str:
     points = [
         "The scores themselves: `latentlang reproduce gooddata --dry-run` says what each table takes. Prompt template, "
         "schedule, held-out part, seeds and the variant of MGSM are not published, and names and prompts of lm-eval "
@@ -515,7 +518,74 @@ def _open() -> str:
         "here text was read, and answers on real benchmarks were not.",
         "Whether a low rate protects or merely does not train: the held-out loss at both rates on the paper's models.",
     ]
-    return "## What stays open\n\n" + "\n".join(filled(point, "- ") for point in points)
+    bullets = "\n".join(filled(point, "- ") for point in points)
+    return f"## What stays open\n\n{bullets}\n\n{layer_questions(_asked(parts))}"
+
+
+def _asked(parts: Parts) -> list[tuple[str, str, str]]:
+    """The questions of the layers: each with what is known here, and the command that would tell more."""
+    texts, made = parts["texts"], parts["layers-made"]
+    engines = texts[
+        (texts["one"] == "cohere") & (texts["other"] == "google") & (texts["compared"] == "texts, length out")
+    ]
+    bits = "; ".join(
+        f"{arm}: "
+        + ", ".join(
+            f"{language(code).name} {_less_before(made, arm, f'bits per byte, {code}')}" for code in _READ_IN
+        )
+        for arm in ("native", "engine-a")
+    )
+    arms = "python -m experiments.gooddata.arms GOODDATA FOLDER"
+    real = "latentlang reproduce gooddata --only layers-gemma --data FOLDER"
+    return [
+        (
+            "Does translated data teach an English pivot?",
+            "On `pocket`, by design: above (`layers-made.csv`); a range over seeds, no test. On a real model: "
+            + (
+                "above (`layers-gemma.csv`)."
+                if "layers-gemma" in parts
+                else f"not answered; `{arms}` and then"
+            ),
+            "" if "layers-gemma" in parts else real,
+        ),
+        (
+            "In which layers do the arms differ, by more than two translations do?",
+            "Of the text that is read: two engines are told apart in "
+            f"{_whole_percent(engines['right'].max())} of pairs at best, native and translated text as above "
+            "(`texts.csv`). Of adapters, layer by layer: not answered.",
+            "latentlang compare --model MODEL --adapter NATIVE --adapter GOOGLE --adapter COHERE --parts geometry",
+        ),
+        (
+            "Is it knowledge or style?",
+            "Not answered by layers. Lengths matched, the loss of held-out answers differs by hundredths of a nat "
+            "(`figures/instructions/contrasts.csv`).",
+            "latentlang bits --model gemma3-270m --adapter NATIVE --text FOLDER --lang ru",
+        ),
+        (
+            "At a rate of 1e-6, is there any layer at which the adapter does something?",
+            "Not answered; the printed scores of such arms hardly differ from each other (`gaps.csv`).",
+            "latentlang reproduce gooddata --only layers-made --set learning_rate=1e-6",
+        ),
+        (
+            "Does native data in one language do otherwise in others than translated data does?",
+            f"On `pocket`, arms in Russian, bits per byte less those before, {bits}. Means over seeds with their range "
+            "(`layers-made.csv`).",
+            real,
+        ),
+        (
+            "Do judges agree with each other and with themselves, and follow length?",
+            "Not answered here: judges are hosted. That the two printed judges disagree is above (`gaps.csv`).",
+            "latentlang judge ANSWERS --judge openai:NAME --judge openai:OTHER --regrade 0.1 --out judged",
+        ),
+    ]
+
+
+def _less_before(layers: pd.DataFrame, arm: str, column: str) -> str:
+    """A value after an arm less that before, mean over seeds and range."""
+    own = layers[layers["column"] == column]
+    before = float(own.loc[own["row"] == "before", "computed"].iloc[0])
+    change = own.loc[own["row"].str.startswith(f"{arm}, seed "), "computed"] - before
+    return f"{signed(change.mean(), 3)} ({signed(change.min(), 3)} to {signed(change.max(), 3)})"
 
 
 def main() -> None:

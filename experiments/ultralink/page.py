@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from experiments.markdown import filled, markdown
+from experiments.markdown import filled, layer_questions, markdown
 from experiments.steps import committed_tables
 from experiments.ultralink.layers import SKILL
 from experiments.ultralink.pruning import ARMS, FIRST_STEPS, FIRST_TRAINING, SECOND_TRAINING, SETTINGS, SIZES
@@ -47,7 +47,10 @@ def page(parts: Parts) -> str:
     sections = [_FRONT, _short(parts), _CLAIMS, _own_numbers(), _ran(parts)]
     if {"blocks", "moved"} <= parts.keys():
         sections.append(_layers(parts))
-    return "\n\n".join([*sections, _OPEN]) + "\n"
+    sections.append(_OPEN)
+    if {"pruning", "blocks", "moved"} <= parts.keys():
+        sections.append(layer_questions(_asked(parts)))
+    return "\n\n".join(sections) + "\n"
 
 
 _FRONT = "\n\n".join([
@@ -493,11 +496,69 @@ _OPEN = "\n\n".join([
             "digits are shared by all languages of its sums, as by MGSM's, so that a skill in number words "
             "may transfer otherwise. The base model was not trained on Chinese for as long as the other was "
             "on English and Chinese together, so that a part of the difference may be training. Few seeds "
-            "give a range, no interval. Whether language-agnostic text is more aligned than text bound to a "
-            "culture, and whether alignment predicts how many items a language needs, was not tried.",
+            "give a range, no interval.",
         )
     ),
 ])  # fmt: skip
+
+
+def _asked(parts: Parts) -> list[tuple[str, str, str]]:
+    """The questions of the layers: each with what is known here, and the command that would tell more."""
+    pruned = _cells(parts["pruning"], "skill", "arm", "size", "asked")
+    before, after = (_share(pruned[SKILL, "from English", size, "en"]["right"]) for size in (0, max(SIZES)))
+    moved = _cells(parts["moved"], "language", "layer")["zh", 1]
+    lift = "xquad" in parts
+    blocks = _cells(parts["blocks"], "blocks", "part", "language")
+    n = int(parts["blocks"]["blocks"].max())
+    most, first, last = (
+        blocks[count, part, "en"]["right"]
+        for count, part in ((n, "first"), (n - 1, "first"), (n - 1, "last"))
+    )
+    return [
+        (
+            "Is text that is of no culture more aligned between languages than text bound to one?",
+            "Not answered: it takes both kinds in parallel, and translated text of the second kind beside it.",
+            "latentlang align STORE --pivot en --measures cka,retrieval",
+        ),
+        (
+            "Does what is of a culture pass through English inside?",
+            "Not answered: words that English has no word for, with their nearest English one, are a table of one's "
+            "own.",
+            "latentlang lens --data words.csv --lang zh --candidates en,zh,es",
+        ),
+        (
+            "Does alignment before say how many items a language needs?",
+            f"Not answered: the curve is of {len(SKILLS)} skills in Chinese (`pruning.csv`), and a relation between "
+            "languages takes many.",
+            "python -m experiments.ultralink.pruning FOLDER",
+        ),
+        (
+            "Where does transfer live: in early layers, or in the form of the output?",
+            f"On `pocket`, {_share(most)} of English sums are right with the adapter in all blocks, "
+            f"{_share(first)} without it in the last one and {_share(last)} without it in the first one "
+            "(`blocks.csv`); Chinese is moved as English is by a cosine of "
+            f"{moved['cosine']:.2f} in the first block, another item by "
+            f"{moved['null']:.2f} (`moved.csv`).",
+            "",
+        ),
+        (
+            "Does training one after the other take English away, or only what is said?",
+            f"Of English sums {before} are right before Chinese and {after} after {max(SIZES)} items (`pruning.csv`); "
+            "subspaces of the stages were not compared.",
+            "latentlang compare --model pocket --adapter ENGLISH --adapter AFTERWARDS --parts geometry",
+        ),
+        (
+            "Does grounding teach knowledge, or copying?",
+            ("With the passage, on the small model: above. " if lift else "")
+            + "Without the passage: not answered.",
+            "latentlang ask --model MODEL --task xquad --data FOLDER --lang en,zh",
+        ),
+        (
+            "Does a probe for what is bound to a culture agree with the filter in other languages?",
+            "Not answered: their filter's decisions are not published.",
+            "",
+        ),
+    ]
 
 
 def main() -> None:
