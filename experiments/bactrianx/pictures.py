@@ -90,6 +90,6 @@ if __name__ == "__main__":
     def _drawn(folder: Path) -> go.Figure:
         table = pd.read_csv(folder / "alignment.csv")
         latin = table[table["scope"] == LATIN]
-        return alignment(tokens_and_alignment(), latin.loc[latin["rho"].idxmin()])
+        return alignment(tokens_and_alignment(), latin.sort_values("rho").iloc[0])
 
     draw({"alignment": _drawn}, FIGURES, about=__doc__, drawn_from=FIGURES)

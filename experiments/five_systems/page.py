@@ -220,15 +220,18 @@ def explained(parts: Parts) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def same_neurons(table: pd.DataFrame, common: str = "both") -> pd.Series:
-    """Neurons that belong to a language before and after, over those that do at either time; index: arm and seed.
+def same_neurons(table: pd.DataFrame, common: str = "both") -> dict[str, Floats]:
+    """Neurons that belong to a language before and after, over those that do at either time: of each arm ``[seed]``.
 
     Args:
         table: ``neurons.csv``.
         common: ``both``, or ``exchanged`` for the null: those of another language before.
     """
-    sums = table.groupby(["arm", "seed"], sort=False)[["before", "after", common]].sum()
-    shares: pd.Series = sums[common] / (sums["before"] + sums["after"] - sums[common])
+    shares = {}
+    for arm, own in table.groupby("arm", sort=False):
+        sums = own.groupby("seed")[["before", "after", common]].sum()
+        either = sums["before"] + sums["after"] - sums[common]
+        shares[str(arm)] = (sums[common] / either).to_numpy(float)
     return shares
 
 
@@ -236,21 +239,22 @@ def _neurons(parts: Parts) -> list[str]:
     """How many of the neurons of languages are still theirs, after each training."""
     table = parts["neurons"]
     same, null = same_neurons(table), same_neurons(table, "exchanged")
-    sums = table.groupby(["arm", "seed"], sort=False)[["before", "after"]].sum()
-    alone = "english-alone"
-    again = (same["another-seed"] - same[SAME_DATA]).abs().max()
+    pairs = {
+        str(arm): own.groupby("seed")[["before", "after"]].sum()
+        for arm, own in table.groupby("arm", sort=False)
+    }
+    alone = same["english-alone"]
+    again = float(np.abs(same["another-seed"] - same[SAME_DATA]).max())
     rows = [
         {
             "trained as": short_name(arm) if arm in SYSTEMS else NAMES[arm],
-            "the same": _cell(same[arm].to_numpy(float), 2),
-            "less that after English alone": ""
-            if arm == alone
-            else _cell((same[arm] - same[alone]).dropna().to_numpy(float), 2),
-            "pairs afterwards": _cell(sums.loc[arm, "after"].to_numpy(float), 1),
+            "the same": _cell(same[arm], 2),
+            "less that after English alone": "" if arm == "english-alone" else _cell(same[arm] - alone, 2),
+            "pairs afterwards": _cell(pairs[arm]["after"].to_numpy(float), 1),
         }
         for arm in NAMES
     ]
-    apart = {arm: mean_with_interval((same[arm] - same[alone]).dropna().to_numpy(float)) for arm in SYSTEMS}
+    apart = {arm: mean_with_interval(same[arm] - alone) for arm in SYSTEMS}
     sides = {
         "fewer": [short_name(arm) for arm, (_, _, high) in apart.items() if high < 0],
         "more": [short_name(arm) for arm, (_, low, _) in apart.items() if low > 0],
@@ -260,12 +264,12 @@ def _neurons(parts: Parts) -> list[str]:
         filled(
             "Which neurons fire in few languages, before training and after? Counted on the words of "
             f"{counted(table['language'].nunique(), 'language')}, {ITEMS} each, by LAPE's rule with a null "
-            f"(`latentlang neurons`), which selects a fixed share: {int(sums.loc[SAME_DATA, 'before'].iloc[0])} "
+            f"(`latentlang neurons`), which selects a fixed share: {int(pairs[SAME_DATA]['before'].iloc[0])} "
             "pairs of a language and a neuron before. *The same*: pairs that are there before and after, over those "
             "that are there at either time; mean over seeds with its interval. Two halves of the words, without any "
-            f"training, have {unsigned(float(same[HALVES].iloc[0]), 2)} in common; other languages' neurons give at "
-            f"most {unsigned(float(null.max()), 2)}. Another seed of training changes a "
-            f"value by up to {unsigned(float(again), 2)}."
+            f"training and null, have {unsigned(float(same[HALVES][0]), 2)} in common; other languages' neurons at "
+            f"most {unsigned(max(float(values.max()) for values in null.values()), 2)}. Another seed of training "
+            f"changes a value by up to {unsigned(again, 2)}."
         ),
         markdown(pd.DataFrame(rows)),
         filled(

@@ -102,8 +102,8 @@ def neurons(folder: Path) -> pd.DataFrame:
         return pd.DataFrame()
     result = ll.NeuronsResult.load(path)
     first, codes = result.members(), result.languages
-    halves = (result.members("lape", half=half) for half in (0, 1))
-    parts = [_same(*halves, codes).assign(arm=HALVES, seed=0)]
+    one, other = (result.members("lape", half=half) for half in (0, 1))
+    parts = [_same(one, other, codes).assign(arm=HALVES, seed=0)]
     for saved in sorted((folder / NEURONS).iterdir()):
         if saved != path and is_saved(saved):
             arm, seed = _arm(saved.name)

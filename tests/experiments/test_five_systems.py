@@ -71,8 +71,8 @@ def test_neurons_of_a_language_are_counted_before_and_after_and_against_another_
     assert found[["before", "after", "both"]].values.tolist() == [[3, 3, 2], [1, 0, 0], [0, 1, 0]]
     assert found["exchanged"].tolist() == [0, 0, 0.5]
     counted = found.reset_index().assign(arm="bactrianx", seed=0)
-    assert page.same_neurons(counted)["bactrianx", 0] == pytest.approx(2 / (4 + 4 - 2))
-    assert page.same_neurons(counted, "exchanged")["bactrianx", 0] == pytest.approx(0.5 / 7.5)
+    assert page.same_neurons(counted)["bactrianx"][0] == pytest.approx(2 / (4 + 4 - 2))
+    assert page.same_neurons(counted, "exchanged")["bactrianx"][0] == pytest.approx(0.5 / 7.5)
 
 
 def test_neurons_are_counted_once_without_an_adapter_and_with_each(tmp_path, monkeypatch) -> None:
