@@ -1,7 +1,7 @@
 """The tables of docs/instruction-data.md: `python -m experiments.instructions.tables WORLD GEMMA`.
 
-WORLD is the folder of `world`, GEMMA that of `gemma`; one CSV file each in figures/instructions/. What is not
-measured yet is left out.
+WORLD is the folder of `world`, GEMMA that of `gemma`; one CSV file each in figures/instructions/. A kind
+that is not measured in these folders stays as it is.
 """
 
 from __future__ import annotations
@@ -230,7 +230,7 @@ def main() -> None:
     options = parser.parse_args()
     for folder, makers in ((options.world, (world, effects)), (options.gemma, (gemma, contrasts))):
         for make in makers:
-            write_table(FIGURES, make.__name__, make(folder))
+            write_table(FIGURES, make.__name__, make(folder), kept=("kind",))
 
 
 if __name__ == "__main__":
