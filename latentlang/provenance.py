@@ -136,12 +136,16 @@ def _versions() -> Mapping[str, str]:
     return versions
 
 
-@cache
 def git_commit() -> str | None:
     """Commit of the checkout this package runs from, ``+dirty`` where files differ; None when installed.
 
     It is looked up once a process, which runs what it imported whatever becomes of the files.
     """
+    return _commit()
+
+
+@cache
+def _commit() -> str | None:
     root = Path(__file__).resolve().parent.parent
     if not (root / ".git").exists():
         return None

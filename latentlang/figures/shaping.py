@@ -103,7 +103,8 @@ def _for_notebooks(figure: go.Figure) -> NotebookFigure:
     if type(figure) is not go.Figure:
         return figure if isinstance(figure, NotebookFigure) else NotebookFigure(figure, skip_invalid=True)
     figure.__class__ = NotebookFigure
-    return figure
+    shown: NotebookFigure = figure
+    return shown
 
 
 def chosen_languages(
