@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from latentlang.figures.header import is_plain, lens_words, made_with, model_name
 from latentlang.figures.headings import ABOVE_PLOT
 from latentlang.figures.layout import has_gaps
+from latentlang.figures.narrow import OWN_WIDTH
 from latentlang.figures.shaping import Look, shaped
 from latentlang.figures.style import MUTED, TARGET, isolated, safe, shade, template, tint, written_on
 from latentlang.provenance import Provenance
@@ -126,6 +127,7 @@ def explorer_figure(result: Explored, **look: Unpack[Look]) -> go.Figure:
             ),
             "made_with": made_with(provenance),
             "least_width": width,
+            OWN_WIDTH: width,
             "column": _COLUMN,
         },
     )

@@ -19,6 +19,8 @@ BELOW = 600
 WIDTH = 336
 #: Says in ``layout.meta`` that a figure has this form.
 NARROW = "narrow"
+#: Says there how wide a figure is by itself, where nobody asks for a width.
+OWN_WIDTH = "own_width"
 _TITLE, _TITLE_LINE, _SUBTITLE, _SUBTITLE_LINE = 15.5, 20, 11.5, 16
 _PAD, _RIGHT, _GAP, _MENU = 10, 12, 16, 46
 _TICKS, _TICK_SIZE, _AXIS_TITLE, _SLIDER = 18, 10.5, 22, 66

@@ -18,7 +18,7 @@ from uuid import uuid4
 
 from latentlang.errors import LatentlangError
 from latentlang.figures.header import made_with
-from latentlang.figures.narrow import BELOW, has_narrow_form
+from latentlang.figures.narrow import BELOW, OWN_WIDTH, has_narrow_form
 from latentlang.figures.page import LEAST_WIDTH, PLOTLY_CONFIG, meta_of, narrow_data, plot
 from latentlang.figures.style import ISOLATES, font_stack, plain, shortened
 from latentlang.text import counted
@@ -189,10 +189,14 @@ def _follows_theme(figure: go.Figure) -> bool:
 
 def fitting(figure: go.Figure | None) -> str:
     """The narrow form of the figure above, and the script that draws it; empty where it has none, or has a width."""
-    if figure is None or figure.layout.width is not None or not has_narrow_form(figure):
+    if figure is None or not has_narrow_form(figure):
+        return ""
+    meta = meta_of(figure)
+    if figure.layout.width not in (None, meta.get(OWN_WIDTH)):
         return ""
     name = f"latentlang-{uuid4().hex}"
-    least = max(BELOW, int(meta_of(figure).get("least_width", LEAST_WIDTH)))
+    # A figure with a width of its own shows more of its columns than its narrow form where it is wider than that.
+    least = BELOW if OWN_WIDTH in meta else max(BELOW, int(meta.get("least_width", LEAST_WIDTH)))
     script = _NARROW_SCRIPT.replace("ID", name).replace("LEAST", str(least))
     return f'<div id="{name}">{narrow_data(figure)}</div>{script}'
 

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from latentlang.arguments import check_count, split_names
 from latentlang.errors import InputError, unknown
 from latentlang.figures.headings import fitted
-from latentlang.figures.narrow import BELOW, has_narrow_form, narrowed
+from latentlang.figures.narrow import BELOW, OWN_WIDTH, has_narrow_form, narrowed
 from latentlang.figures.notebook_figure import NotebookFigure
 from latentlang.figures.style import safe
 from latentlang.language_names import Language
@@ -94,7 +94,8 @@ def shaped(
     else:
         fitted(shown, width=width)
     shown.layout.width = width
-    shown.layout.meta = {**shown.layout.meta, "least_width": width}
+    kept = {name: value for name, value in shown.layout.meta.items() if name != OWN_WIDTH}
+    shown.layout.meta = {**kept, "least_width": width}
     return _for_notebooks(shown)
 
 

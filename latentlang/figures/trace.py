@@ -11,6 +11,7 @@ from latentlang.errors import InputError
 from latentlang.figures.header import lens_words, made_with, source_words
 from latentlang.figures.headings import ABOVE_PLOT
 from latentlang.figures.layout import first_in_view, has_gaps
+from latentlang.figures.narrow import OWN_WIDTH
 from latentlang.figures.scatter import COLOURS
 from latentlang.figures.shaping import Look, shaped
 from latentlang.figures.style import INK, MUTED, PAPER, english_name, isolated, safe, template
@@ -124,7 +125,8 @@ def trace_figure(result: Traced, *, prompt: int = 0, **look: Unpack[Look]) -> go
         shapes=_marks(switch, layers, rows),
         meta={
             "how_to_read": _how_to_read(result, switch, in_view < len(tokens)), "made_with": made_with(provenance),
-            "least_width": width, "column": _COLUMN, "in_view": int(switch["onset"]),
+            "least_width": width,
+            OWN_WIDTH: width, "column": _COLUMN, "in_view": int(switch["onset"]),
             # a narrow screen has room for fewer columns still
             "if_narrow": [] if in_view < len(tokens) else [_CUT],
         },

@@ -380,6 +380,22 @@ def test_a_figure_alone_suits_its_cell_and_the_notebooks_theme(sent, tmp_path):
         assert page.complaints == []
 
 
+@pytest.mark.browser
+def test_a_figure_with_a_width_of_its_own_does_not_go_over_a_narrow_cell(sent, tmp_path):
+    result = explore(ll.load("pocket"), 'Français: "fleur" - 日本語: "', top=1)
+    path = _cell(tmp_path, result.figure(), sent)
+    path.write_text(path.read_text(encoding="utf-8").replace("630px", "465px"), encoding="utf-8")
+    with chromium(tmp_path / "profile", width=1200) as page:
+        page.send("Page.navigate", url=path.as_uri())
+        page.wait(
+            "narrow form", "window.Plotly && document.getElementById('plot')?._fullLayout?.width <= 465"
+        )
+        assert page.run("document.getElementById('cell').scrollWidth") <= 465
+    sent.clear()
+    result.figure(width=900)._ipython_display_()
+    assert "ResizeObserver" not in str(sent[1]["text/html"])
+
+
 def test_a_theme_and_a_width_that_were_asked_for_are_kept(sent):
     result = lens_result(("ja", "hi", "de"))
     result.figure(theme="light")._ipython_display_()
