@@ -118,7 +118,7 @@ class ComparisonGroup(Result[ComparisonGroupSettings]):
         for result in self.comparisons.values():
             if path is None and result.folder is not None:
                 result.report(html=html)
-        return write_group(self, path if path is not None else Path(self.folder or ".") / REPORT, html=html)
+        return write_group(self, path if path is not None else (self.folder or Path()) / REPORT, html=html)
 
     def _save_parts(self, folder: Path) -> Sequence[str]:
         """Each comparison in a folder of its own."""

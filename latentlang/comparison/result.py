@@ -145,7 +145,7 @@ class ComparisonResult(Result[ComparisonSettings]):
         if path is None and self.folder is None:
             raise InputError("this comparison was not saved; say where the page goes: report(path)")
         return write_comparison(
-            self, path if path is not None else Path(self.folder or ".") / REPORT, html=html
+            self, path if path is not None else (self.folder or Path()) / REPORT, html=html
         )
 
     def _save_parts(self, folder: Path) -> Sequence[str]:

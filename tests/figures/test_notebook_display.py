@@ -39,6 +39,7 @@ from tests.support.devtools import chromium
 from tests.support.evaluated import evaluated
 from tests.support.known import written
 from tests.support.lens_standin import lens_result
+from tests.support.object_store import new_memory
 from tests.support.parallel import PARAGRAPHS
 from tests.support.planted_judges import PlantedJudge
 from tests.support.planted_languages import CODES, world
@@ -163,6 +164,15 @@ def test_every_kind_of_result_is_looked_at_here(shown):
         import_module(f"latentlang.{room}")
     kinds = {kind.__name__ for kind in _kinds(Displayed) if kind.__module__.startswith("latentlang.")}
     assert kinds - {"Displayed", "Result"} == set(shown)
+
+
+def test_each_result_is_saved_to_another_filesystem_as_to_this_one(shown, tmp_path):
+    for name, one in shown.items():
+        if isinstance(one, Result):
+            place = new_memory()
+            one.save(place)
+            here = ll.open_result(one.save(tmp_path / name))
+            assert ll.open_result(place) == here, name
 
 
 def test_each_is_one_short_line_as_text(shown):
