@@ -17,6 +17,7 @@ from latentlang.cluster.worker import software
 from latentlang.errors import InputError
 from latentlang.models.loading import find_device
 from latentlang.progress import Report
+from latentlang.remote_paths import located
 from latentlang.storage.files import PARTIAL, write_bytes
 from latentlang.text import counted
 
@@ -109,7 +110,7 @@ class Driver:
     ) -> None:
         self._pool, self._job, self._call = pool, job, call_of(job)
         self._report, self._tell, self._clock = report, tell, clock
-        self._folder = Path(job.folder)
+        self._folder = located(job.folder)
         self._states = {number: _WorkerState() for number in range(workers)}
         self._waiting: deque[Unit] | None = None
         self._losses: Counter[str] = Counter()

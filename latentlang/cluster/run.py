@@ -21,8 +21,9 @@ from latentlang.evaluation import EvaluationResult, evaluate
 from latentlang.lens import LensResult, logit_lens
 from latentlang.models import load
 from latentlang.models.tokenization import PromptLike
-from latentlang.paths import is_present
+from latentlang.paths import is_present, user_cache
 from latentlang.progress import ProgressOption, reporting
+from latentlang.remote_paths import RemotePath, located
 from latentlang.storage.files import prepare_folder
 from latentlang.storage.lock import FolderLock
 from latentlang.tasks import Task, Texts
@@ -100,7 +101,8 @@ class Cluster(AbstractContextManager["Cluster"]):
         Args:
             model: its name or folder, the same on all machines.
             prompts: a task made with `task`, the name of one, or prompts of your own.
-            out: the store's folder.
+            out: the store's folder; also one of another filesystem (``s3://bucket/store``), for which the workers'
+                logs go into the user's cache of each machine.
             progress: as of `harvest`.
             **options: of `harvest`.
 
@@ -109,7 +111,7 @@ class Cluster(AbstractContextManager["Cluster"]):
             ModelError: as of `harvest`.
         """
         resume = options.pop("resume", True)
-        if not resume and is_present(Path(out) / MANIFEST):
+        if not resume and is_present(located(out) / MANIFEST):
             raise InputError(
                 f"{os.fspath(out)!r} holds a store already; choose another folder, or leave out resume=False"
             )
@@ -243,7 +245,8 @@ class Cluster(AbstractContextManager["Cluster"]):
             )
         plain = {name: sent(value, what=f"{name}=") for name, value in options.items()}
         loading = {name: sent(value, what=f"{name}=") for name, value in self._load.items()}
-        path = prepare_folder(folder)
+        # a part of a language takes its place by a new name, which an object store cannot give; a shard is put whole
+        path = prepare_folder(folder, remote=call == "harvest")
         with FolderLock(path, joins=True):
             if self._pool is None:
                 self._pool = RayPool(
@@ -251,7 +254,7 @@ class Cluster(AbstractContextManager["Cluster"]):
                 )
             job = ClusterJob(
                 call, os.fspath(model), loading, chat, plain, str(path.resolve()),
-                str(Path(logs or path / LOGS).resolve()), str(Path.cwd()), self._pool.cpus,
+                str(_logs(located(logs or path / LOGS)).resolve()), str(Path.cwd()), self._pool.cpus,
             )  # fmt: skip
             number = self._pool.workers
             doing = f"{CALLS[call].doing} on {number} worker{'' if number == 1 else 's'}"
@@ -264,6 +267,13 @@ class Cluster(AbstractContextManager["Cluster"]):
 
     def _loaded(self, model: str | os.PathLike[str]) -> Any:
         return load(model, progress=False, **self._load)
+
+
+def _logs(folder: Path) -> Path:
+    """Where workers write their logs: they go on line by line, so not on another filesystem."""
+    if not isinstance(folder, RemotePath):
+        return folder
+    return user_cache() / LOGS / "-".join(part.strip(":") for part in folder.parts[:-1])
 
 
 def _warn(line: str) -> None:

@@ -18,6 +18,7 @@ import latentlang
 from latentlang.cluster.records import ClusterJob, Unit, received
 from latentlang.errors import LatentlangError
 from latentlang.provenance import package_versions
+from latentlang.remote_paths import located
 
 #: Packages of which workers must have the version of the driver.
 COMPARED = ("latentlang", "torch", "transformers", "tokenizers")
@@ -78,7 +79,7 @@ class Worker:
         """Who this is, which software it has, and whether it sees a file."""
         return {
             "host": platform.node(), "process": os.getpid(), "software": software(),
-            "sees": Path(token).exists(),
+            "sees": located(token).exists(),
         }  # fmt: skip
 
     def load(self, job: ClusterJob) -> dict[str, Any]:
@@ -114,7 +115,7 @@ class Worker:
 
         assert self._job is not None
         with self._model.noticing():
-            return call_of(self._job).units(self._model, self._options, Path(self._job.folder), self._kept)
+            return call_of(self._job).units(self._model, self._options, located(self._job.folder), self._kept)
 
     def run(self, unit: Unit, part: str) -> Any:
         """Run a unit.
@@ -140,7 +141,7 @@ class Worker:
 
         with self._model.noticing():
             outcome = call_of(job).run(
-                self._model, self._options, Path(job.folder), unit, Path(part), self._kept, report
+                self._model, self._options, located(job.folder), unit, located(part), self._kept, report
             )
         self._done = 0
         self._write(f"{unit.name}: done in {time.monotonic() - began:.1f} s")

@@ -18,6 +18,7 @@ from latentlang.cluster.driver import Driver
 from latentlang.cluster.records import ClusterJob, sent
 from latentlang.errors import InputError
 from tests.support import tiny
+from tests.support.object_store import files, new_memory, objects
 from tests.support.parallel import PARAGRAPHS
 from tests.support.stores import contents
 from tests.support.worker_pool import AFTER, BEFORE, NEVER, FakePool
@@ -150,6 +151,33 @@ def test_candidates_and_whole_answers_are_shared_out_too(model, tmp_path, never_
     assert everyone is not None
     for one, folder in zip((pair, everyone), expected, strict=True):
         assert contents(one.result().save(tmp_path / "again" / folder.name)) == contents(folder)
+
+
+def test_a_store_on_another_filesystem_is_that_of_one_machine(model, tmp_path, never_runs):
+    options = options_of("harvest")
+    here = ll.harvest(
+        ll.load(model), options["prompts"], out=tmp_path / "alone", **without(options, "prompts")
+    )
+    place, lost = new_memory(), []
+
+    def fate(_number: int, method: str, _arguments: Any, count: int) -> str | None:
+        if method == "run" and count in (1, 2) and len(lost) < 2:
+            lost.append(count)
+            return AFTER
+        return None
+
+    given = {name: sent(value) for name, value in options.items()}
+    job = ClusterJob("harvest", model, {}, False, given, place, str(tmp_path / "logs"), str(Path.cwd()), 1)
+    pool = FakePool(fate)
+    drive(pool, job)
+    assert len(lost) == 2 and len({number for _, number in pool.ran}) > 1
+    lm = ll.load(model)
+    never_runs()
+    ll.harvest(lm, options["prompts"], out=place, **without(options, "prompts"))
+    mine, theirs = files(here.path), objects(place)
+    for each in (mine, theirs):
+        del each["metadata.json"]  # says when it was made
+    assert theirs == mine
 
 
 def test_what_is_done_is_not_done_again(model, tmp_path):
@@ -345,6 +373,28 @@ def test_an_interrupt_keeps_what_is_done_and_ends_the_workers(model, tmp_path, m
     with pytest.raises(KeyboardInterrupt):
         drive(pool, job_of("lens", model, tmp_path / "shared"))
     assert pool.closed and len(list((tmp_path / "shared" / "pair").iterdir())) == 2
+
+
+def test_a_store_in_a_bucket_has_its_workers_logs_in_the_cache(model, tmp_path, monkeypatch, bucket):
+    monkeypatch.setenv("LATENTLANG_CACHE", str(tmp_path / "cache"))
+    pool = FakePool()
+    pool.workers = 2
+    monkeypatch.setattr(running, "RayPool", lambda *_args, **_options: pool)
+    out = f"{bucket}/acts"
+    with ll.Cluster("auto", workers=2) as cluster:
+        store = cluster.harvest(model, ["Review: good", "Kritik"], out=out, pools="last")
+        assert len(store) == 2 and str(store.path) == out
+        with pytest.raises(InputError, match="holds a store already"):
+            cluster.harvest(model, ["Review: good"], out=out, resume=False)
+        with pytest.raises(
+            InputError, match="is not on this machine, and this is written into a folder here"
+        ):
+            cluster.logit_lens(model, "translation", resume=out, **without(options_of("lens"), "task"))
+    (log, *_) = (tmp_path / "cache" / "logs").rglob("worker-*.log")
+    assert "shard 0: done in " in log.read_text()
+    assert set(objects(out)) == {
+        "manifest.json", "metadata.json", "prompts.parquet", "shard-00000.safetensors",
+    }  # fmt: skip
 
 
 def test_the_python_calls_give_what_they_give_on_one_machine(model, tmp_path, monkeypatch):
