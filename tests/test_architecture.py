@@ -19,9 +19,8 @@ ORDER = (
     "language_id", "seeding", "devices", "progress",
     "storage", "provenance", "results", "stats", "downloads", "tasks", "answers", "models", "activations", "geometry",
     "figures", "lens", "causal", "units", "instructions", "generation", "training", "evaluation", "code_execution",
-    "questions", "judging", "translation", "comparison", "saved", "widgets", "interactive", "reproduction", "cli",
-    "questions", "judging", "translation", "comparison", "saved", "cluster", "widgets", "reproduction", "cli",
-    "__main__", "__init__",
+    "questions", "judging", "translation", "comparison", "saved", "cluster", "widgets", "interactive", "reproduction",
+    "cli", "__main__", "__init__",
 )  # fmt: skip
 #: Pairs that know each other only when a method runs or for a type: a result draws or compares itself (the pattern of
 #: pandas' ``.plot``).
