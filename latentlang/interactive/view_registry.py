@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any, Protocol
 
 from latentlang.errors import unknown
@@ -34,6 +35,8 @@ class ExplorerView(Protocol):
         """Python code that gives the same in a notebook."""
 
 
+# Modules of `views/`, in the order of the page's tabs.
+_MODULES = ("opening", "grid")
 _VIEWS: dict[str, ExplorerView] = {}
 
 
@@ -42,12 +45,25 @@ def register(view: ExplorerView) -> None:
     _VIEWS[view.name] = view
 
 
+def names() -> tuple[str, ...]:
+    """Names of the views that can be asked for."""
+    _load()
+    return tuple(_VIEWS)
+
+
 def find_view(name: str) -> ExplorerView:
     """The view of a name.
 
     Raises:
         InputError: there is none.
     """
+    _load()
     if name not in _VIEWS:
         raise unknown("view", name, tuple(_VIEWS))
     return _VIEWS[name]
+
+
+def _load() -> None:
+    """Import the modules that register the package's own views."""
+    for module in _MODULES:
+        import_module(f"latentlang.interactive.views.{module}")

@@ -84,6 +84,12 @@ class AnswerLanguages:
         summed = padded[:, self.members[rows]].sum(-1)
         return np.where(self.readable[rows][..., None], np.moveaxis(summed, 0, -1), np.nan)
 
+    def tokens(self, label: str, code: str) -> NDArray[np.int64]:
+        """Ids of the tokens by which an answer language's word for a label is read; none where it cannot be."""
+        places = self.members[self.labels.index(label), self.codes.index(code)]
+        ids: NDArray[np.int64] = self.ids[places[places < len(self.ids)]]
+        return ids
+
     def is_right(self, task: Task, prompt: Prompt, final: NDArray[np.float64], top: int) -> bool:
         """Whether the model's next token is right, as in `answer_curves.AnswerCurves.is_right`.
 

@@ -1,0 +1,22 @@
+"""Numbers as a page is told of them: rounded, and null where there is none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+
+def plain(values: ArrayLike, places: int = 6) -> Any:
+    """Numbers as nested lists, rounded; NaN and infinity are None.
+
+    Args:
+        values: an array of any shape, or one number.
+        places: decimal places that are kept.
+    """
+    array = np.round(np.asarray(values, np.float64), places)
+    finite = np.isfinite(array)
+    if finite.all():
+        return array.tolist()
+    return np.where(finite, array.astype(object), None).tolist()

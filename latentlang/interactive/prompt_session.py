@@ -1,0 +1,372 @@
+"""One prompt of the explorer: run once, then read at any layer and position, through any lens."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from latentlang.answers import answer_sets, token_bytes
+from latentlang.errors import InputError, MissingRowError
+from latentlang.language_names import language
+from latentlang.lens.answer_languages import build_answer_languages
+from latentlang.lens.base import Lens, LogitLens
+from latentlang.models import HookedLM, TokenSets, read_out
+from latentlang.models.batch import ActivationBatch
+from latentlang.tasks import Prompt, Task
+from latentlang.tasks.base import sources_of
+
+#: Positions of a prompt that are read at once; of a longer prompt these are the last, unless others are asked for.
+WINDOW = 60
+
+_QUOTED = re.compile('["“„«「]([^"“”„«»「」]+)["”“»」]')
+NOT_ITS_OWN = "each of its tokens can begin another of these languages' words too"
+# A word that stands less above wrong words than this says nothing of a layer.
+_LEAST_ABOVE_NULL = 0.01
+# Share of the largest distance from the output at which a reading has begun to be the output's.
+_HALF_WAY = 0.5
+# Percentiles of the wrong words that a null's band shows.
+_BAND = (5, 95)
+_OWN_WORD = "own word"
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """What some positions' layers would say next.
+
+    Attributes:
+        positions: indices of the tokens after which it would be said.
+        ids: int64 ``[position, layer, rank]``, the likeliest next tokens, best first.
+        probabilities: ``[position, layer, rank]`` in [0, 1].
+        entropy: ``[position, layer]`` bits.
+        kl: ``[position, layer]`` bits, the Kullback-Leibler divergence to the model's own output there.
+    """
+
+    positions: tuple[int, ...]
+    ids: NDArray[np.int64]
+    probabilities: Floats
+    entropy: Floats
+    kl: Floats
+
+
+@dataclass(frozen=True)
+class WordCurve:
+    """What every layer gives a language's word, beside its words for something else.
+
+    Attributes:
+        language: code.
+        word: the word; several ways to say it with `` / `` between them.
+        probability: ``[layer]`` in [0, 1], of the tokens that can begin no other of the languages' words; NaN where
+            there is no such token.
+        rank: ``[layer]``, of the likeliest of these tokens, 1 for the likeliest of all; 0 where there is none.
+        null: ``[layer]``, mean probability of at most `lens.answer_languages.WRONG_LABELS` wrong words; NaN without.
+        low, high: ``[layer]``, the 5th and the 95th percentile of the wrong words.
+        why: why there is no such token; empty where there is.
+    """
+
+    language: str
+    word: str
+    probability: Floats
+    rank: NDArray[np.int64]
+    null: Floats
+    low: Floats
+    high: Floats
+    why: str
+
+
+@dataclass(frozen=True)
+class PromptSession:
+    """One prompt that was run, to be read at some of its positions and every layer.
+
+    Attributes:
+        model: what it was run with.
+        text: the prompt.
+        ids: its tokens, all of them.
+        positions: the tokens that can be read, one after the other.
+        reading: the residual streams, ``[1, layer, position, d_model]``, layers 1 to L, of `positions`.
+    """
+
+    model: HookedLM
+    text: str
+    ids: tuple[int, ...]
+    positions: range
+    reading: ActivationBatch = field(repr=False)
+
+    @classmethod
+    def at(cls, model: HookedLM, text: str, *, first: int | None = None) -> PromptSession:
+        """Run the model once.
+
+        Args:
+            model: the model, in the state that is wanted.
+            text: the prompt.
+            first: index of the first of the `WINDOW` tokens that can be read; None for the last ones.
+
+        Raises:
+            InputError: an empty prompt, or a token that it does not have.
+            ModelError: a prompt that is too long, or a model that cannot be read.
+        """
+        if not text.strip():
+            raise InputError("the prompt is empty; type one")
+        (ids,) = model.encode([text])
+        count = len(ids)
+        start = max(0, count - WINDOW) if first is None else first
+        if not 0 <= start < count:
+            raise MissingRowError(f"there is no token {start}; this prompt has tokens 0 to {count - 1}")
+        positions = range(start, min(start + WINDOW, count))
+        layers = tuple(range(1, model.n_layers + 1))
+        reading = model.activations([ids], layers=layers, positions=list(positions), logits=False)
+        return cls(model, text, tuple(ids), positions, reading)
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """Layer numbers, 1 to L."""
+        return self.reading.layers
+
+    def cells(self, positions: Sequence[int], *, top: int, lens: Lens | None = None) -> Cells:
+        """What every layer would say after some tokens.
+
+        Args:
+            positions: indices of the tokens.
+            top: next tokens kept.
+            lens: what the layers are read through; None for the logit lens.
+
+        Raises:
+            InputError: a token that was not read.
+        """
+        streams = self.reading.resid[0][:, [self._place(at) for at in positions]].transpose(0, 1)
+        readout = read_out(
+            self.model, streams, TokenSets([]), top=top, divergence=True, lens=lens or LogitLens(), layers=self.layers,
+        )  # fmt: skip
+        assert readout.kl is not None
+        return Cells(
+            positions=tuple(positions),
+            ids=readout.top_ids.cpu().numpy(),
+            probabilities=readout.top_log_probs.double().exp().cpu().numpy(),
+            entropy=readout.entropy.double().cpu().numpy(),
+            kl=readout.kl.double().cpu().numpy(),
+        )
+
+    def words(
+        self,
+        task: Task,
+        label: str | None,
+        codes: Sequence[str],
+        position: int,
+        *,
+        lens: Lens | None = None,
+        own: Mapping[str, str] | None = None,
+    ) -> list[WordCurve]:
+        """What every layer gives each language's word for a label, and its words for wrong labels, after a token.
+
+        Only tokens that can begin no other of these languages' answers count (policy ``exclusive``).
+
+        Args:
+            task: whose answers these are.
+            label: the class or concept; None for `own` words.
+            codes: languages whose words are read; those without a word for it are left out.
+            position: index of the token after which the word would stand.
+            lens: what the layers are read through; None for the logit lens.
+            own: language code to a word of the user's; there are no wrong ones beside it.
+
+        Raises:
+            InputError: a token that was not read, or a word that is none.
+        """
+        table = token_bytes(self.model.tokenizer)
+        self._place(position)
+        before = (table.bytes[self.ids[position]] or b"").decode("utf-8", "replace")
+        answers: dict[str, tuple[str, ...]]
+        if label is None:
+            answers = {code: (word,) for code, word in (own or {}).items()}
+            label = _OWN_WORD
+            sets = answer_sets(
+                table, {code: {label: words} for code, words in answers.items()}, cue=before, scope="same"
+            )
+            tokens = {code: sets[code, label].exclusive for code in answers}
+            wrong: dict[str, list[NDArray[np.int64]]] = {}
+        else:
+            answers = {code: said[label] for code in codes if label in (said := task.answers(code))}
+            if not answers:
+                return []
+            prompt = Prompt(label, next(iter(answers)), label, "", "", before)
+            found = build_answer_languages(
+                task, table, [prompt], codes=tuple(answers), policy="exclusive", source=None, seed=0
+            )
+            tokens = {code: found.tokens(label, code) for code in answers}
+            wrong = {
+                code: [found.tokens(name, code) for name in found.choices[label][1:]] for code in answers
+            }
+        return self._curves(answers, tokens, wrong, position, lens)
+
+    def _curves(
+        self,
+        answers: Mapping[str, tuple[str, ...]],
+        tokens: Mapping[str, NDArray[np.int64]],
+        wrong: Mapping[str, Sequence[NDArray[np.int64]]],
+        position: int,
+        lens: Lens | None,
+    ) -> list[WordCurve]:
+        nothing = np.full(len(self.layers), np.nan)
+        sets = [*tokens.values(), *(ids for of_language in wrong.values() for ids in of_language)]
+        summed = self._probabilities(sets, position, lens)
+        ranks = self.ranks(np.concatenate([*tokens.values(), np.empty(0, np.int64)]), position, lens=lens)
+        curves, at, first = [], len(tokens), 0
+        for row, (code, strings) in enumerate(answers.items()):
+            count = len(wrong.get(code, ()))
+            # a wrong word without tokens of the language's own says nothing
+            read = summed[at : at + count][[len(ids) > 0 for ids in wrong.get(code, ())]]
+            low, high = np.percentile(read, _BAND, axis=0) if len(read) else (nothing, nothing)
+            own = ranks[:, first : first + len(tokens[code])]
+            curves.append(WordCurve(
+                language=code, word=" / ".join(strings),
+                probability=summed[row] if len(tokens[code]) else nothing,
+                rank=own.min(1) if own.size else np.zeros(len(self.layers), np.int64),
+                null=read.mean(0) if len(read) else nothing, low=low, high=high,
+                why="" if len(tokens[code]) else NOT_ITS_OWN,
+            ))  # fmt: skip
+            at, first = at + count, first + len(tokens[code])
+        return curves
+
+    def probabilities(self, ids: Sequence[int], position: int, *, lens: Lens | None = None) -> Floats:
+        """Probabilities of single tokens after a position, ``[token, layer]``."""
+        return self._probabilities([np.array([token]) for token in ids], position, lens)
+
+    def ranks(
+        self, ids: Sequence[int] | NDArray[np.int64], position: int, *, lens: Lens | None = None
+    ) -> NDArray[np.int64]:
+        """Ranks of single tokens after a position, 1 for the likeliest, ``[layer, token]``.
+
+        Raises:
+            InputError: a token that the model does not have.
+        """
+        targets = torch.as_tensor(np.asarray(ids, np.int64))[None]
+        if not targets.numel():
+            return np.zeros((len(self.layers), 0), np.int64)
+        readout = read_out(
+            self.model, self._stream(position), TokenSets([]), top=0, targets=targets, ranks=True,
+            lens=lens or LogitLens(), layers=self.layers,
+        )  # fmt: skip
+        assert readout.ranks is not None
+        ranks: NDArray[np.int64] = readout.ranks[0].cpu().numpy() + 1
+        return ranks
+
+    def _probabilities(self, sets: Sequence[NDArray[np.int64]], position: int, lens: Lens | None) -> Floats:
+        """``[set, layer]``."""
+        readout = read_out(
+            self.model, self._stream(position), TokenSets(sets), top=0, lens=lens or LogitLens(), layers=self.layers,
+        )  # fmt: skip
+        values: Floats = readout.log_probs[0].double().exp().cpu().numpy().T
+        return values
+
+    def _stream(self, position: int) -> torch.Tensor:
+        return self.reading.resid[:, :, self._place(position)]
+
+    def _place(self, position: int) -> int:
+        """Where a token stands among those that were read.
+
+        Raises:
+            MissingRowError: it is not among them.
+        """
+        if position not in self.positions:
+            raise MissingRowError(
+                f"there is no token {position} here; tokens {self.positions[0]} to {self.positions[-1]} of this prompt "
+                "were read"
+            )
+        return self.positions.index(position)
+
+    def informative_layer(self, words: Sequence[WordCurve], kl: Floats, *, named: Sequence[str]) -> int:
+        """The layer to look at first, before the last.
+
+        That is where the word of a language that the prompt does not name stands highest above wrong words: there a
+        layer is on its way through that language. Where no such word stands by 0.01 above them, or no answer is known,
+        it is the first layer whose KL from the output is at most half of the largest.
+
+        Args:
+            words: as of `words`; empty where no answer is known.
+            kl: ``[layer]`` bits, each layer's divergence to the output after the token that is looked at.
+            named: codes of the languages that the prompt names, source and target: their words are copied or said.
+        """
+        inner = self.layers[:-1]
+        if not inner:
+            return self.layers[-1]
+        above = [(curve.probability - curve.null)[:-1] for curve in words if curve.language not in named]
+        known = np.nan_to_num(np.array(above), nan=-np.inf) if above else np.empty((0, len(inner)))
+        if known.size and known.max() >= _LEAST_ABOVE_NULL:
+            return inner[int(known.max(0).argmax())]
+        near = kl[:-1] <= _HALF_WAY * kl.max()
+        return inner[int(near.argmax())] if near.any() else inner[-1]
+
+
+def labels_of(task: Task) -> tuple[str, ...]:
+    """All labels that a task has words for, in the order of its languages."""
+    return tuple(dict.fromkeys(label for code in task.languages for label in task.answers(code)))
+
+
+def guess(task: Task, text: str) -> str | None:
+    """The label that a prompt's last line names in some language; of several the last, and of these the longest.
+
+    Where something stands in quotation marks, only the last such words count: what follows may name a language
+    (``Français: "fleur" - 中文: "``), which is a word as well.
+
+    Args:
+        task: an open task; of a closed one nothing can be guessed, since a prompt does not name its own label.
+        text: the prompt.
+    """
+    lines = text.rstrip().splitlines()
+    if task.closed or not lines:
+        return None
+    line = unicodedata.normalize("NFC", lines[-1])
+    quoted = _QUOTED.findall(line)
+    line = (quoted[-1] if quoted else line).casefold()
+    best: tuple[int, int] = (-1, 0)
+    guessed = None
+    for code in dict.fromkeys((*task.languages, *sources_of(task, task.languages))):
+        for label, strings in task.answers(code).items():
+            for word in strings:
+                end = _end_of(unicodedata.normalize("NFC", word).casefold(), line)
+                if end >= 0 and (end, len(word)) > best:
+                    best, guessed = (end, len(word)), label
+    return guessed
+
+
+def named_languages(text: str, codes: Sequence[str]) -> tuple[str, ...]:
+    """The languages whose names stand in a prompt's last line outside of quotation marks, in their order there.
+
+    The last of them is the one that is asked for: ``Français: "fleur" - 中文: "``.
+
+    Args:
+        text: the prompt.
+        codes: the languages it may name, in their own words or in English.
+    """
+    lines = text.rstrip().splitlines()
+    if not lines:
+        return ()
+    line = _QUOTED.sub(" ", unicodedata.normalize("NFC", lines[-1])).casefold()
+    ends = {}
+    for code in codes:
+        entry = language(code)
+        names = {
+            unicodedata.normalize("NFC", name).casefold() for name in (entry.name, entry.own_name) if name
+        }
+        end = max((_end_of(name, line) for name in names), default=-1)
+        if end >= 0:
+            ends[code] = end
+    return tuple(sorted(ends, key=lambda code: ends[code]))
+
+
+def _end_of(word: str, line: str) -> int:
+    """Where the last occurrence of a word between other characters ends; -1 where there is none."""
+    start = line.rfind(word)
+    while start >= 0:
+        end = start + len(word)
+        inside = (start > 0 and line[start - 1].isalpha()) or (end < len(line) and line[end].isalpha())
+        if not inside:
+            return end
+        start = line.rfind(word, 0, end - 1)
+    return -1

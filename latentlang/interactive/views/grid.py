@@ -1,0 +1,124 @@
+"""Layers by tokens: what every layer would say after every token, and whose words these are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import Field
+
+from latentlang import defaults
+from latentlang.interactive.messages import Message
+from latentlang.interactive.numbers import plain
+from latentlang.interactive.prompt_session import Cells
+from latentlang.interactive.session import BASE, LOGIT, RequestRun, Session
+from latentlang.interactive.token_owners import TokenOwners, token_owners, words_of
+from latentlang.interactive.view_registry import register
+
+# Positions that are read at once: few enough that a newer request need not wait long.
+_CHUNK = 8
+_MOST_TOP = 20
+
+
+class GridArguments(Message):
+    """What a grid is of.
+
+    Attributes:
+        prompt: its text.
+        lens: name of a lens.
+        adapter: of the model's states.
+        top: next tokens of a cell.
+        first: the first token that is read; None for the last ones. A page calls it ``from``.
+    """
+
+    prompt: str
+    lens: str = LOGIT
+    adapter: str = BASE
+    top: int = Field(default=defaults.TOP, ge=1, le=_MOST_TOP)
+    first: int | None = Field(default=None, ge=0, alias="from")
+
+
+@dataclass(frozen=True)
+class GridView:
+    """Parts: the prompt's tokens; then cells, the last position first, then the others; at last the layer to look at.
+
+    The first part is ``tokens``, ``window`` (``from``, ``to``: the tokens that are read, those from the one to before
+    the other), ``label``, ``asked``, ``named``, and ``languages``, those whose words to look for.
+    """
+
+    name: str = "grid"
+    arguments: type[Message] = GridArguments
+
+    def parts(
+        self, session: Session, arguments: GridArguments, run: RequestRun, /
+    ) -> Iterator[dict[str, Any]]:
+        """What a prompt's layers would say.
+
+        Raises:
+            LatentlangError: an empty prompt, an unknown lens or adapter, a prompt that is too long.
+        """
+        lens = session.lens(arguments.lens)
+        reading = session.read(arguments.prompt, arguments.adapter, first=arguments.first)
+        label, named = session.guess(arguments.prompt), session.named(arguments.prompt)
+        languages = session.suggested(arguments.prompt)
+        owners, words = token_owners(session), words_of(session, label, languages)
+        positions = reading.positions
+        yield {
+            "tokens": [owners.record(token, words) for token in reading.ids],
+            "window": {"from": positions.start, "to": positions.stop},
+            "label": label,
+            "asked": named[-1] if named else None,
+            "named": list(named),
+            "languages": list(languages),
+        }
+        total, done = len(positions), 0
+        last = None
+        for chunk in _chunks(positions):
+            run.check()
+            with session.state(arguments.adapter):
+                cells = reading.cells(chunk, top=arguments.top, lens=lens)
+            last = cells if last is None else last
+            yield cell_part(cells, owners, words)
+            done += len(chunk)
+            run.progress(done, total)
+        assert last is not None
+        with session.state(arguments.adapter):
+            curves = reading.words(session.task, label, languages, positions[-1], lens=lens) if label else []
+        yield {"layer": reading.informative_layer(curves, last.kl[0], named=named), "unreliable": []}
+
+    def code(self, session: Session, arguments: GridArguments, /) -> str:
+        """Python code that reads the same prompt."""
+        return ""
+
+
+def cell_part(cells: Cells, owners: TokenOwners, words: Mapping[int, str]) -> dict[str, Any]:
+    """Cells as the page is told of them."""
+    known = {token: owners.record(token, words) for token in set(cells.ids.ravel().tolist())}
+    ids, probabilities = cells.ids.tolist(), plain(cells.probabilities, 5)
+    entropies, distances = plain(cells.entropy, 3), plain(cells.kl, 3)
+    return {
+        "positions": list(cells.positions),
+        "cells": [
+            [
+                {
+                    "top": [[known[token], p] for token, p in zip(*top, strict=True)],
+                    "entropy": entropy,
+                    "kl": kl,
+                }
+                for *top, entropy, kl in zip(*of_position, strict=True)
+            ]
+            for of_position in zip(ids, probabilities, entropies, distances, strict=True)
+        ],
+    }
+
+
+def _chunks(positions: range) -> Iterator[list[int]]:
+    """The last position alone, then the others from the end."""
+    yield [positions[-1]]
+    others = list(positions[:-1])[::-1]
+    for start in range(0, len(others), _CHUNK):
+        yield others[start : start + _CHUNK]
+
+
+register(GridView())
