@@ -142,7 +142,7 @@ class PromptSession:
         """
         streams = self.reading.resid[0][:, [self._place(at) for at in positions]].transpose(0, 1)
         readout = read_out(
-            self.model, streams, TokenSets([]), top=top, divergence=True, lens=lens or LogitLens(), layers=self.layers,
+            self.model, streams, TokenSets([]), top=top, divergence="kl", lens=lens or LogitLens(), layers=self.layers,
         )  # fmt: skip
         assert readout.kl is not None
         return Cells(

@@ -291,7 +291,7 @@ def _read(
     readouts, done = [], 0
     for part, last in zip(hidden.split(_POSITIONS), final.split(_POSITIONS), strict=True):
         readouts.append(
-            read_out(model, part, nothing, top=top, divergence=True, final=last, lens=lens, layers=layers)
+            read_out(model, part, nothing, top=top, divergence="kl", final=last, lens=lens, layers=layers)
         )
         done += len(part)
         advance(done)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -24,8 +24,10 @@ from latentlang.models.hooked import HookedLM
 _NATS_PER_BIT = math.log(2)
 # Elements of one fp32 logits chunk (64 MiB): small beside any model, large enough for full-speed products.
 CHUNK_ELEMENTS = 1 << 24
-# On a CPU a chunk (1 MiB) stays in the cache while it is gone over several times.
-CPU_CHUNK_ELEMENTS = 1 << 18
+# On a CPU a chunk (1 MiB) stays in the cache while it is gone over several times. Of many rows it takes more: to find
+# the likeliest of a few hundred tokens costs nearly as much as to find them of a few thousand (1,080 rows over 262,144
+# tokens: 8.0 s in slices of 256, 1.1 s in slices of 2,048; the products take 10.4 s and 11.4 s).
+CPU_CHUNK_ELEMENTS, _CPU_STEP = 1 << 18, 2048
 
 
 class Translator(Protocol):
@@ -109,7 +111,7 @@ def read_out(
     top: int = 1,
     targets: Tensor | None = None,
     ranks: bool = False,
-    divergence: bool = False,
+    divergence: bool | Literal["kl"] = False,
     final: Tensor | None = None,
     logits: Tensor | None = None,
     lens: Translator | None = None,
@@ -118,8 +120,8 @@ def read_out(
 ) -> Readout:
     """Read residual streams through the model's own head.
 
-    Ranks and divergences need every logit again once the targets' logits and the normalisers are known, so they cost
-    a second pass over the vocabulary, except where the logits of the whole batch fit into one chunk.
+    Ranks and the Jensen-Shannon divergence need every logit again once the targets' logits and the normalisers are
+    known: a second pass over the vocabulary, except where the logits of the whole batch fit into one chunk.
 
     Args:
         model: whose norm and head are used.
@@ -128,7 +130,8 @@ def read_out(
         top: how many of the most probable tokens to keep.
         targets: int64 ``[batch, target]`` token ids whose log-probabilities are wanted, each row's own.
         ranks: also rank the targets.
-        divergence: also measure each layer's distance to the final layer.
+        divergence: also measure each layer's distance to the final layer; ``"kl"`` for its KL alone, which takes no
+            second pass.
         final: ``[batch, d_model]`` residual stream after the last block, for `divergence`; by default the last of
             `resid`'s layers.
         logits: float32 ``[batch, vocab]``, the model's own, where they are at hand and the last of `resid`'s layers is
@@ -166,7 +169,9 @@ def read_out(
     batch, count, _ = resid.shape
     normed = model.norm(rearrange(resid, "batch layer d -> (batch layer) d"))
     chunks = _Chunks(model, normed)
-    readout, one = _first_pass(model, chunks, sets, targets, top, layers=count, weights=weights)
+    readout, one = _first_pass(
+        model, chunks, sets, targets, top, layers=count, weights=weights, compared=bool(divergence)
+    )
     if not (ranks or divergence):
         return readout
     kept = count - int(divergence and final is not None)
@@ -177,11 +182,17 @@ def read_out(
     if kept < count:
         fields = ((name, value) for name, value in vars(readout).items() if value is not None)
         readout = replace(readout, **{name: value[:, :kept] for name, value in fields})
-    two = _Second(chunks, one, count, ranks=ranks, divergence=divergence)
+    if divergence:
+        assert one.mean_final is not None
+        # E_p[log p - log q], with the logits of both less their normalisers
+        kl = one.mean_logit - one.log_total - (one.mean_final - _final_of(one.log_total, count))
+        readout = replace(readout, kl=shaped((kl / _NATS_PER_BIT).clamp_min(0)))
+    if divergence == "kl" and not ranks:
+        return readout
+    two = _Second(chunks, one, count, ranks=ranks, divergence=divergence is True)
     return replace(
         readout,
         ranks=None if two.ranks is None else shaped(two.ranks),
-        kl=None if two.kl is None else shaped((two.kl / _NATS_PER_BIT).clamp_min(0)),
         js=None if two.js is None else shaped((two.js / _NATS_PER_BIT).clamp(0, 1)),
     )
 
@@ -227,10 +238,14 @@ def _first_pass(
     *,
     layers: int,
     weights: Tensor | None = None,
+    compared: bool = False,
 ) -> tuple[Readout, _First]:
     """What one pass over the vocabulary tells of rows ``(batch layer)``, and what a second one needs."""
     wanted = None if targets is None else _per_row(targets, layers, model.vocab_size).to(chunks.device)
-    one = _First(chunks, sets, wanted, top, None if weights is None else weights.to(chunks.device))
+    one = _First(
+        chunks, sets, wanted, top, None if weights is None else weights.to(chunks.device),
+        layers=layers if compared else None,
+    )  # fmt: skip
     if not bool(one.log_total.isfinite().all()):
         kind = str(model.dtype).removeprefix("torch.")
         raise ModelError(
@@ -341,8 +356,10 @@ class _Given:
 
 def _step(rows: int, device: torch.device) -> int:
     """Tokens of one chunk of so many rows."""
-    elements = CHUNK_ELEMENTS if device.type != "cpu" else min(CHUNK_ELEMENTS, CPU_CHUNK_ELEMENTS)
-    return max(256, elements // max(1, rows))
+    fitting = CHUNK_ELEMENTS // max(1, rows)
+    if device.type == "cpu":
+        fitting = min(fitting, max(_CPU_STEP, CPU_CHUNK_ELEMENTS // max(1, rows)))
+    return max(256, fitting)
 
 
 class _First:
@@ -355,6 +372,7 @@ class _First:
         target_logits: ``[row, target]``.
         best, best_ids: ``[row, top]`` largest logits and their tokens.
         masses: ``[row, group]`` expected value of each of `columns`; None without.
+        mean_final: ``[row]`` expected logit of the last of the row's `layers`, under the row's softmax; None without.
     """
 
     def __init__(
@@ -364,6 +382,8 @@ class _First:
         targets: Tensor | None,
         top: int,
         columns: Tensor | None = None,
+        *,
+        layers: int | None = None,
     ) -> None:
         rows, device = chunks.rows, chunks.device
         ids = sets.ids.to(device)
@@ -376,6 +396,8 @@ class _First:
         peak = torch.full((rows,), -torch.inf, device=device)
         total = torch.zeros(rows, device=device)  # sum of exp(logit - peak)
         weighted = torch.zeros(rows, device=device)  # sum of logit * exp(logit - peak)
+        # sum of the last layer's logit * exp(logit - peak)
+        compared = None if layers is None else torch.zeros(rows, device=device)
         # sum of weight * exp(logit - peak)
         masses = None if columns is None else torch.zeros((rows, columns.shape[1]), device=device)
         for start, stop, logits in chunks:
@@ -386,27 +408,43 @@ class _First:
                 here = (targets >= start) & (targets < stop)
                 theirs = logits.gather(1, (targets - start).clamp(0, stop - start - 1))
                 self.target_logits = torch.where(here, theirs, self.target_logits)
-            highest = torch.maximum(peak, logits.amax(-1))
+            here_highest = logits.amax(-1)
+            highest = torch.maximum(peak, here_highest)
             shrink = torch.where(peak == -torch.inf, torch.zeros_like(peak), torch.exp(peak - highest))
             weights = torch.exp(logits - highest[:, None])
             total = total * shrink + weights.sum(-1)
-            expected = torch.linalg.vecdot(weights, logits)
-            if bool(expected.isnan().any()):
-                # Some heads mask tokens with -inf; 0 * -inf is nan, the limit is 0.
-                expected = torch.where(weights > 0, weights * logits, 0.0).sum(-1)
-            weighted = weighted * shrink + expected
+            weighted = weighted * shrink + _weighted_sum(weights, logits)
+            if compared is not None and layers is not None:
+                of_prompts = rearrange(logits, "(batch layer) token -> batch layer token", layer=layers)
+                theirs = of_prompts[:, -1:].expand_as(of_prompts).reshape(weights.shape)
+                compared = compared * shrink + _weighted_sum(weights, theirs)
             if masses is not None and columns is not None:
                 masses = masses * shrink[:, None] + weights @ columns[start:stop]
             peak = highest
             if top:
-                values, places = logits.topk(min(top, stop - start), dim=-1)
-                merged = torch.cat([self.best, values], -1)
-                merged_ids = torch.cat([self.best_ids, places + start], -1)
-                self.best, order = merged.topk(min(top, merged.shape[1]), dim=-1)
-                self.best_ids = merged_ids.gather(1, order)
+                self._keep_best(logits, here_highest, start, top)
         self.log_total = peak + total.log()
         self.mean_logit = weighted / total
         self.masses = None if masses is None else masses / total[:, None]
+        self.mean_final = None if compared is None else compared / total
+
+    def _keep_best(self, logits: Tensor, highest: Tensor, start: int, top: int) -> None:
+        """Put a chunk's likeliest tokens among the best so far."""
+        changed: Tensor | slice = slice(None)
+        if self.best.shape[1] == top and logits.device.type == "cpu":
+            # most rows have their best tokens by then, and seeing that costs less than looking for others
+            changed = (highest > self.best[:, -1]).nonzero()[:, 0]
+            if not len(changed):
+                return
+        values, places = logits[changed].topk(min(top, logits.shape[1]), dim=-1)
+        merged = torch.cat([self.best[changed], values], -1)
+        merged_ids = torch.cat([self.best_ids[changed], places + start], -1)
+        best, order = merged.topk(min(top, merged.shape[1]), dim=-1)
+        best_ids = merged_ids.gather(1, order)
+        if isinstance(changed, slice):
+            self.best, self.best_ids = best, best_ids
+        else:
+            self.best[changed], self.best_ids[changed] = best, best_ids
 
 
 class _Second:
@@ -414,27 +452,40 @@ class _Second:
 
     Attributes:
         ranks: int64 ``[row, target]``; None unless asked for.
-        kl, js: ``[row]`` nats, to the last of the row's layers; None unless asked for.
+        js: ``[row]`` nats, to the last of the row's layers; None unless asked for.
     """
 
     def __init__(self, chunks: _Chunks, one: _First, layers: int, *, ranks: bool, divergence: bool) -> None:
         rows, device = chunks.rows, chunks.device
         self.ranks = torch.zeros(one.target_logits.shape, dtype=torch.long, device=device) if ranks else None
-        self.kl = torch.zeros(rows, device=device) if divergence else None
         self.js = torch.zeros(rows, device=device) if divergence else None
         for _start, _stop, logits in chunks:
             if self.ranks is not None:
                 # one target at a time: [row, chunk], never [row, target, chunk]
                 for column, target in enumerate(one.target_logits.unbind(1)):
                     self.ranks[:, column] += (logits > target[:, None]).sum(-1)
-            if self.kl is not None and self.js is not None:
+            if self.js is not None:
                 log_p = logits - one.log_total[:, None]
                 log_p = rearrange(log_p, "(batch layer) token -> batch layer token", layer=layers)
                 log_q = log_p[:, -1:]
                 log_m = torch.logaddexp(log_p, log_q) - math.log(2)
-                kl, js = _expected(log_p, log_q), (_expected(log_p, log_m) + _expected(log_q, log_m)) / 2
-                self.kl += rearrange(kl, "batch layer -> (batch layer)")
+                js = (_expected(log_p, log_m) + _expected(log_q, log_m)) / 2
                 self.js += rearrange(js, "batch layer -> (batch layer)")
+
+
+def _weighted_sum(weights: Tensor, logits: Tensor) -> Tensor:
+    """``sum weight * logit`` over the last axis; a token of weight 0 adds nothing."""
+    summed = torch.linalg.vecdot(weights, logits)
+    if bool(summed.isnan().any()):
+        # Some heads mask tokens with -inf; 0 * -inf is nan, the limit is 0.
+        summed = torch.where(weights > 0, weights * logits, 0.0).sum(-1)
+    return summed
+
+
+def _final_of(values: Tensor, layers: int) -> Tensor:
+    """Of rows ``(batch layer)`` the last layer's value, for each row."""
+    last = rearrange(values, "(batch layer) -> batch layer", layer=layers)[:, -1:]
+    return last.expand(-1, layers).reshape(values.shape)
 
 
 def _expected(log_p: Tensor, log_q: Tensor) -> Tensor:

@@ -149,3 +149,20 @@ def test_bad_targets_are_named(model):
     for bad in (-1, model.vocab_size):
         with pytest.raises(InputError, match=f"no token {bad}"):
             read_out(model, resid, NOTHING, targets=torch.tensor([[bad]]))
+
+
+@pytest.mark.parametrize("chunk", [1 << 24, 3000, 1])
+def test_the_kl_alone_is_the_same_from_one_pass_over_the_vocabulary(model, monkeypatch, chunk):
+    monkeypatch.setattr(readout, "CHUNK_ELEMENTS", chunk)
+    resid, final = 3 * torch.randn(5, 3, model.d_model), torch.randn(5, model.d_model)
+    slices = []
+    head = model.head
+    monkeypatch.setattr(model, "head", lambda *given: slices.append(given[1]) or head(*given))
+    found = read_out(model, resid, NOTHING, top=3, divergence="kl", final=final)
+    assert len(slices) == len(set(slices))
+    assert found.js is None
+    probs, output = _probs(model, resid), _probs(model, final[:, None])
+    torch.testing.assert_close(found.kl.double(), _kl(probs, output), rtol=1e-4, atol=2e-6)
+    best = probs.topk(3)
+    assert torch.equal(found.top_ids, best.indices)
+    torch.testing.assert_close(found.top_log_probs.double(), best.values.log(), rtol=1e-4, atol=1e-4)
