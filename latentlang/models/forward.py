@@ -346,7 +346,8 @@ class Runner:
             last=last, rows=len(ids) if logits else 1, device=self.device, projections=self._projections,
         )  # fmt: skip
         keep = {"logits_to_keep": 1} if self.anatomy.keeps else {}
-        with quiet(self.anatomy.lm), edits, capture:
+        # the edits' context first: it keeps other threads from the model
+        with edits, quiet(self.anatomy.lm), capture:
             output = self.anatomy.lm(
                 input_ids=ids, past_key_values=cache, use_cache=cache is not None, return_dict=True, **keep
             )

@@ -191,6 +191,16 @@ class HookedLM:
             "model.bridge() TransformerLens' on the same weights"
         )
 
+    # One thread at a time
+
+    def alone(self) -> AbstractContextManager[object]:
+        """A context in which no other thread runs the model through this object; they wait.
+
+        Each forward is such a context by itself, and so are `edited`, `base` and `tuned`, which change what the model
+        is for all threads. A thread within one may enter others. Direct calls of `model` take no notice of it.
+        """
+        return self._interventions.lock
+
     # What the model is
 
     def _once(self, what: str, find: Callable[[], Any]) -> Any:
@@ -461,7 +471,8 @@ class HookedLM:
         Includes the output projection of the few models that have one (OPT-350m). Gradients flow where
         `hidden` asks for them.
         """
-        with torch.set_grad_enabled(torch.is_grad_enabled() and hidden.requires_grad):
+        # a module's hooks are those of a forward that another thread may be in
+        with self.alone(), torch.set_grad_enabled(torch.is_grad_enabled() and hidden.requires_grad):
             return self._anatomy.norm(hidden.to(self._anatomy.dtype))
 
     def head(self, normed: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
@@ -477,7 +488,7 @@ class HookedLM:
         """
         head: Any = self._anatomy.head
         start, stop, _step = slice(start, stop).indices(self.vocab_size)
-        with torch.set_grad_enabled(torch.is_grad_enabled() and normed.requires_grad):
+        with self.alone(), torch.set_grad_enabled(torch.is_grad_enabled() and normed.requires_grad):
             normed = normed.to(device_of(head, normed.device))
             weight = getattr(head, "weight", None)
             # a dynamically quantised module has a method of this name
@@ -664,7 +675,8 @@ class HookedLM:
             raise ModelError(
                 f"gradients are taken of layers 0 to {self.n_layers - 1}, in rising order, not of {numbers}"
             )
-        return graph_of_text(self._anatomy, ids, layers=numbers, copies=copies, device=self.device)
+        with self.alone():
+            return graph_of_text(self._anatomy, ids, layers=numbers, copies=copies, device=self.device)
 
     # Edits, adapters and surgery
 
@@ -788,7 +800,7 @@ class HookedLM:
 
     @contextmanager
     def _switched(self, *, on: bool) -> Iterator[None]:
-        with adapters.switched(self.model, self._base, on=on):
+        with self.alone(), adapters.switched(self.model, self._base, on=on):
             self._check_adapter(self._interventions.edits)
             yield
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from threading import RLock
 from typing import Any
 
 import torch
@@ -82,6 +83,9 @@ class Interventions:
 
     def __init__(self) -> None:
         """No edit is in force."""
+        #: Held while the model is run, and as long as edits are in force: hooks of one thread would read what another
+        #: thread's forward gives. The thread that holds it may take it again.
+        self.lock = RLock()
         self._edits: list[SettledEdit] = []
         self._frame: _Frame | None = None
         # More than 0 within forwards whose frame is given, or that are not to be edited.
@@ -153,12 +157,13 @@ class Interventions:
 
     @contextmanager
     def _framed(self, frame: _Frame | None) -> Iterator[None]:
-        before = self._frame
-        self._frame, self._inside = frame, self._inside + 1
-        try:
-            yield
-        finally:
-            self._frame, self._inside = before, self._inside - 1
+        with self.lock:
+            before = self._frame
+            self._frame, self._inside = frame, self._inside + 1
+            try:
+                yield
+            finally:
+                self._frame, self._inside = before, self._inside - 1
 
     def _settled(self, lengths: Sequence[int]) -> EditPositions:
         def name(number: int) -> str:
@@ -189,8 +194,8 @@ class Interventions:
             projections: per block the MLP's output projection; needed for ``mlp_post``.
             gates: per block what gives the values before the activation function; needed for ``mlp_pre``.
         """
-        before = self._called
-        with ExitStack() as hooks:
+        with self.lock, ExitStack() as hooks:
+            before = self._called
             # what is done to the embeddings comes before what a block keeps of its input
             for settled in sorted(edits, key=lambda each: 0 not in each.layers):
                 _attach(self, settled, hooks, layers, layouts, projections, gates)

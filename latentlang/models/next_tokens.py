@@ -60,6 +60,7 @@ class NextTokens:
     def __enter__(self) -> Self:
         """Run the prompts."""
         with ExitStack() as entered:
+            entered.enter_context(self._model.alone())
             entered.enter_context(quiet(self._model.model))
             if self._edit is not None or self._model.edits:
                 self._start_edited(entered)

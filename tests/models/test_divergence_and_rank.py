@@ -157,8 +157,9 @@ def test_the_kl_alone_is_the_same_from_one_pass_over_the_vocabulary(model, monke
     resid, final = 3 * torch.randn(5, 3, model.d_model), torch.randn(5, model.d_model)
     slices = []
     head = model.head
-    monkeypatch.setattr(model, "head", lambda *given: slices.append(given[1]) or head(*given))
-    found = read_out(model, resid, NOTHING, top=3, divergence="kl", final=final)
+    with monkeypatch.context() as watched:
+        watched.setattr(model, "head", lambda *given: slices.append(given[1]) or head(*given))
+        found = read_out(model, resid, NOTHING, top=3, divergence="kl", final=final)
     assert len(slices) == len(set(slices))
     assert found.js is None
     probs, output = _probs(model, resid), _probs(model, final[:, None])
