@@ -16,7 +16,6 @@ def plain(values: ArrayLike, places: int = 6) -> Any:
         places: decimal places that are kept.
     """
     array = np.round(np.asarray(values, np.float64), places)
-    finite = np.isfinite(array)
-    if finite.all():
-        return array.tolist()
-    return np.where(finite, array.astype(object), None).tolist()
+    found = array.astype(object)
+    found[~np.isfinite(array)] = None
+    return found.tolist()

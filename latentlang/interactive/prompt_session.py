@@ -82,6 +82,26 @@ class WordCurve:
 
 
 @dataclass(frozen=True)
+class WordTokens:
+    """The tokens by which words are read.
+
+    Attributes:
+        strings: language code to the word, in as many ways as there are to say it.
+        right: language code to the ids of the tokens that can begin it, and no other of the languages' words for it.
+        wrong: language code to the ids of its words for wrong labels, an array a label; the same labels in all.
+    """
+
+    strings: Mapping[str, tuple[str, ...]]
+    right: Mapping[str, NDArray[np.int64]]
+    wrong: Mapping[str, Sequence[NDArray[np.int64]]]
+
+    @property
+    def sets(self) -> list[NDArray[np.int64]]:
+        """Ids of all words: those of `right`, then those of `wrong`, language by language."""
+        return [*self.right.values(), *(ids for of_language in self.wrong.values() for ids in of_language)]
+
+
+@dataclass(frozen=True)
 class PromptSession:
     """One prompt that was run, to be read at some of its positions and every layer.
 
@@ -153,17 +173,16 @@ class PromptSession:
             kl=readout.kl.double().cpu().numpy(),
         )
 
-    def words(
+    def word_tokens(
         self,
         task: Task,
         label: str | None,
         codes: Sequence[str],
         position: int,
         *,
-        lens: Lens | None = None,
         own: Mapping[str, str] | None = None,
-    ) -> list[WordCurve]:
-        """What every layer gives each language's word for a label, and its words for wrong labels, after a token.
+    ) -> WordTokens:
+        """The tokens by which each language's word for a label is read after a token, and its words for wrong labels.
 
         Only tokens that can begin no other of these languages' answers count (policy ``exclusive``).
 
@@ -172,100 +191,107 @@ class PromptSession:
             label: the class or concept; None for `own` words.
             codes: languages whose words are read; those without a word for it are left out.
             position: index of the token after which the word would stand.
-            lens: what the layers are read through; None for the logit lens.
             own: language code to a word of the user's; there are no wrong ones beside it.
 
         Raises:
-            InputError: a token that was not read, or a word that is none.
+            InputError: a token that was not read, a label that no language has, or a word that is none.
         """
         table = token_bytes(self.model.tokenizer)
         self._place(position)
         before = (table.bytes[self.ids[position]] or b"").decode("utf-8", "replace")
-        answers: dict[str, tuple[str, ...]]
         if label is None:
-            answers = {code: (word,) for code, word in (own or {}).items()}
-            label = _OWN_WORD
+            mine = {code: (word,) for code, word in (own or {}).items()}
             sets = answer_sets(
-                table, {code: {label: words} for code, words in answers.items()}, cue=before, scope="same"
+                table, {code: {_OWN_WORD: words} for code, words in mine.items()}, cue=before, scope="same"
             )
-            tokens = {code: sets[code, label].exclusive for code in answers}
-            wrong: dict[str, list[NDArray[np.int64]]] = {}
-        else:
-            answers = {code: said[label] for code in codes if label in (said := task.answers(code))}
-            if not answers:
-                return []
-            prompt = Prompt(label, next(iter(answers)), label, "", "", before)
-            found = build_answer_languages(
-                task, table, [prompt], codes=tuple(answers), policy="exclusive", source=None, seed=0
-            )
-            tokens = {code: found.tokens(label, code) for code in answers}
-            wrong = {
-                code: [found.tokens(name, code) for name in found.choices[label][1:]] for code in answers
-            }
-        return self._curves(answers, tokens, wrong, position, lens)
+            return WordTokens(mine, {code: sets[code, _OWN_WORD].exclusive for code in mine}, {})
+        answers = {code: said[label] for code in codes if label in (said := task.answers(code))}
+        if not answers:
+            return WordTokens({}, {}, {})
+        prompt = Prompt(label, next(iter(answers)), label, "", "", before)
+        found = build_answer_languages(
+            task, table, [prompt], codes=tuple(answers), policy="exclusive", source=None, seed=0
+        )
+        return WordTokens(
+            answers,
+            {code: found.tokens(label, code) for code in answers},
+            {code: [found.tokens(name, code) for name in found.choices[label][1:]] for code in answers},
+        )
 
-    def _curves(
-        self,
-        answers: Mapping[str, tuple[str, ...]],
-        tokens: Mapping[str, NDArray[np.int64]],
-        wrong: Mapping[str, Sequence[NDArray[np.int64]]],
-        position: int,
-        lens: Lens | None,
+    def words(
+        self, tokens: WordTokens, position: int, *, lens: Lens | None = None, ranks: bool = True
     ) -> list[WordCurve]:
-        nothing = np.full(len(self.layers), np.nan)
-        sets = [*tokens.values(), *(ids for of_language in wrong.values() for ids in of_language)]
-        summed = self._probabilities(sets, position, lens)
-        ranks = self.ranks(np.concatenate([*tokens.values(), np.empty(0, np.int64)]), position, lens=lens)
-        curves, at, first = [], len(tokens), 0
-        for row, (code, strings) in enumerate(answers.items()):
-            count = len(wrong.get(code, ()))
-            # a wrong word without tokens of the language's own says nothing
-            read = summed[at : at + count][[len(ids) > 0 for ids in wrong.get(code, ())]]
-            low, high = np.percentile(read, _BAND, axis=0) if len(read) else (nothing, nothing)
-            own = ranks[:, first : first + len(tokens[code])]
-            curves.append(WordCurve(
-                language=code, word=" / ".join(strings),
-                probability=summed[row] if len(tokens[code]) else nothing,
-                rank=own.min(1) if own.size else np.zeros(len(self.layers), np.int64),
-                null=read.mean(0) if len(read) else nothing, low=low, high=high,
-                why="" if len(tokens[code]) else NOT_ITS_OWN,
-            ))  # fmt: skip
-            at, first = at + count, first + len(tokens[code])
-        return curves
+        """What every layer gives each language's word, and its words for wrong labels, after a token.
 
-    def probabilities(self, ids: Sequence[int], position: int, *, lens: Lens | None = None) -> Floats:
-        """Probabilities of single tokens after a position, ``[token, layer]``."""
-        return self._probabilities([np.array([token]) for token in ids], position, lens)
-
-    def ranks(
-        self, ids: Sequence[int] | NDArray[np.int64], position: int, *, lens: Lens | None = None
-    ) -> NDArray[np.int64]:
-        """Ranks of single tokens after a position, 1 for the likeliest, ``[layer, token]``.
-
-        Raises:
-            InputError: a token that the model does not have.
+        Args:
+            tokens: as of `word_tokens`, of this position.
+            position: index of the token after which the word would stand.
+            lens: what the layers are read through; None for the logit lens.
+            ranks: whether the words are ranked too, which costs a second pass over the vocabulary.
         """
-        targets = torch.as_tensor(np.asarray(ids, np.int64))[None]
-        if not targets.numel():
-            return np.zeros((len(self.layers), 0), np.int64)
+        return self.words_and_cell(tokens, position, top=0, lens=lens, ranks=ranks)[0]
+
+    def words_and_cell(
+        self, tokens: WordTokens, position: int, *, top: int, lens: Lens | None = None, ranks: bool = False
+    ) -> tuple[list[WordCurve], Cells]:
+        """What `words` and `cells` say of one position, from the same pass over the vocabulary; without a KL."""
+        wanted = np.concatenate([*tokens.right.values(), np.empty(0, np.int64)])
+        ranked = ranks and len(wanted) > 0
         readout = read_out(
-            self.model, self._stream(position), TokenSets([]), top=0, targets=targets, ranks=True,
+            self.model, self.reading.resid[:, :, self._place(position)], TokenSets(tokens.sets), top=top,
+            targets=torch.from_numpy(wanted)[None] if ranked else None, ranks=ranked,
             lens=lens or LogitLens(), layers=self.layers,
         )  # fmt: skip
-        assert readout.ranks is not None
-        ranks: NDArray[np.int64] = readout.ranks[0].cpu().numpy() + 1
-        return ranks
-
-    def _probabilities(self, sets: Sequence[NDArray[np.int64]], position: int, lens: Lens | None) -> Floats:
-        """``[set, layer]``."""
-        readout = read_out(
-            self.model, self._stream(position), TokenSets(sets), top=0, lens=lens or LogitLens(), layers=self.layers,
+        summed: Floats = readout.log_probs[0].double().exp().cpu().numpy().T
+        placed = (
+            np.zeros((len(self.layers), len(wanted)), np.int64)
+            if readout.ranks is None
+            else readout.ranks[0].cpu().numpy() + 1
+        )
+        entropy = readout.entropy.double().cpu().numpy()
+        cells = Cells(
+            positions=(position,), ids=readout.top_ids.cpu().numpy(),
+            probabilities=readout.top_log_probs.double().exp().cpu().numpy(), entropy=entropy,
+            kl=np.full_like(entropy, np.nan),
         )  # fmt: skip
-        values: Floats = readout.log_probs[0].double().exp().cpu().numpy().T
-        return values
+        return self._curves(tokens, summed, placed), cells
 
-    def _stream(self, position: int) -> torch.Tensor:
-        return self.reading.resid[:, :, self._place(position)]
+    def _curves(self, tokens: WordTokens, summed: Floats, ranks: NDArray[np.int64]) -> list[WordCurve]:
+        """The curves of words, from the probabilities ``[set, layer]`` and the ranks ``[layer, token]`` of theirs."""
+        nothing = np.full(len(self.layers), np.nan)
+        curves, at, first = [], len(tokens.right), 0
+        for row, (code, strings) in enumerate(tokens.strings.items()):
+            own, wrong = tokens.right[code], tokens.wrong.get(code, ())
+            # a wrong word without tokens of the language's own says nothing
+            read = summed[at : at + len(wrong)][[len(ids) > 0 for ids in wrong]]
+            low, high = np.percentile(read, _BAND, axis=0) if len(read) else (nothing, nothing)
+            theirs = ranks[:, first : first + len(own)]
+            curves.append(WordCurve(
+                language=code, word=" / ".join(strings), probability=summed[row] if len(own) else nothing,
+                rank=theirs.min(1) if len(own) else np.zeros(len(self.layers), np.int64),
+                null=read.mean(0) if len(read) else nothing, low=low, high=high,
+                why="" if len(own) else NOT_ITS_OWN,
+            ))  # fmt: skip
+            at, first = at + len(wrong), first + len(own)
+        return curves
+
+    def tokens(
+        self, ids: Sequence[int], position: int, *, lens: Lens | None = None
+    ) -> tuple[Floats, NDArray[np.int64]]:
+        """Probabilities and ranks of single tokens after a position, ``[token, layer]``; rank 1 for the likeliest.
+
+        Raises:
+            InputError: a token that the model does not have, or a position that was not read.
+        """
+        targets = torch.tensor([list(ids)], dtype=torch.long)
+        readout = read_out(
+            self.model, self.reading.resid[:, :, self._place(position)], TokenSets([]), top=0, targets=targets,
+            ranks=True, lens=lens or LogitLens(), layers=self.layers,
+        )  # fmt: skip
+        assert readout.ranks is not None and readout.target_log_probs is not None
+        probabilities: Floats = readout.target_log_probs[0].double().exp().cpu().numpy().T
+        ranks: NDArray[np.int64] = readout.ranks[0].cpu().numpy().T + 1
+        return probabilities, ranks
 
     def _place(self, position: int) -> int:
         """Where a token stands among those that were read.

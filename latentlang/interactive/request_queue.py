@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import Any
@@ -13,21 +15,47 @@ from latentlang.errors import InputError, LatentlangError
 from latentlang.interactive.messages import Cancel, Message, PageReply, PageRequest
 from latentlang.interactive.session import CancelledError, RequestRun, Session
 from latentlang.interactive.view_registry import ExplorerView, find_view
+from latentlang.models.forward import out_of_memory
+from latentlang.printable import printable
+
+logger = logging.getLogger(__name__)
+_LONGEST_ERROR = 300
 
 
 def answer(session: Session, request: PageRequest, run: RequestRun) -> None:
     """Answer a request; the last reply is ``done``, ``error`` or ``cancelled``, whatever is wrong."""
+    for _pause in answering(session, request, run):
+        pass
+
+
+def answering(session: Session, request: PageRequest, run: RequestRun) -> Generator[None]:
+    """Answer a request as `answer` does; stops for a moment where others may go first."""
     try:
         view = find_view(request.view)
         arguments = _read_arguments(view, request.arguments)
         for part in view.parts(session, arguments, run):
             run.check()
-            run.say(PageReply(id=request.id, event="part", data=part))
+            if part is None:
+                yield
+                run.check()
+            else:
+                run.say(PageReply(id=request.id, event="part", data=part))
         run.say(PageReply(id=request.id, event="done", code=view.code(session, arguments)))
     except CancelledError:
         run.say(PageReply(id=request.id, event="cancelled"))
     except LatentlangError as error:
         run.say(PageReply(id=request.id, event="error", text=str(error)))
+    except Exception as error:  # whatever it is: the page waits for a last reply, and others for this thread
+        logger.debug("the view %r failed", request.view, exc_info=error)
+        run.say(PageReply(id=request.id, event="error", text=_line(error)))
+
+
+def _line(error: Exception) -> str:
+    """An error that nobody foresaw, in one line."""
+    if out_of_memory(error):
+        return "not enough memory for this; ask for a shorter prompt, or load a smaller model"
+    text = " ".join(printable(str(error)).split())
+    return f"{type(error).__name__}: {text}"[:_LONGEST_ERROR]
 
 
 def _read_arguments(view: ExplorerView, arguments: dict[str, Any]) -> Message:
@@ -44,6 +72,14 @@ def _read_arguments(view: ExplorerView, arguments: dict[str, Any]) -> Message:
         raise InputError(f"the view {view.name!r} cannot take {where or 'this'}: {first['msg']}") from None
 
 
+@dataclass(frozen=True)
+class _Waiting:
+    """A request that waits, at its beginning or at a pause."""
+
+    run: RequestRun
+    answering: Generator[None]
+
+
 class RequestQueue:
     """Answers the requests of one page.
 
@@ -54,7 +90,7 @@ class RequestQueue:
 
     def __init__(self, session: Session, say: Callable[[PageReply], None]) -> None:
         self._session, self._say = session, say
-        self._waiting: SimpleQueue[tuple[PageRequest, RequestRun] | None] = SimpleQueue()
+        self._waiting: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._newest: dict[str, RequestRun] = {}
         self._lock = Lock()
         self._thread: Thread | None = None
@@ -72,7 +108,7 @@ class RequestQueue:
                 older.cancelled.set()
             run = RequestRun(message.id, self._say)
             self._newest[channel] = run
-            self._waiting.put((message, run))
+            self._waiting.put(_Waiting(run, answering(self._session, message, run)))
             if self._thread is None:
                 self._thread = Thread(target=self._run, name="latentlang-explorer", daemon=True)
                 self._thread.start()
@@ -86,8 +122,14 @@ class RequestQueue:
 
     def _run(self) -> None:
         while (wanted := self._waiting.get()) is not None:
-            request, run = wanted
-            if run.cancelled.is_set():
-                self._say(PageReply(id=request.id, event="cancelled"))
+            if wanted.run.cancelled.is_set():
+                wanted.answering.close()
+                self._say(PageReply(id=wanted.run.id, event="cancelled"))
+                continue
+            for _pause in wanted.answering:
+                if not self._waiting.empty():
+                    self._waiting.put(wanted)
+                    break
             else:
-                answer(self._session, request, run)
+                with self._lock:
+                    self._newest = {name: run for name, run in self._newest.items() if run is not wanted.run}

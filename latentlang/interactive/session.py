@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
-from threading import Event, RLock
+from threading import Event
 from typing import Any
 
 from latentlang import defaults
@@ -82,6 +82,7 @@ class Session:
         label: what the first prompt's answer is, where the task made it; None to guess.
         target: the language that the first prompt asks for, where the task made it.
         chosen: whether the user chose `languages`; else those that suit a prompt are suggested.
+        found: what was found out once per session.
     """
 
     model: HookedLM
@@ -97,14 +98,13 @@ class Session:
     _readings: OrderedDict[tuple[str, str, range], PromptSession] = field(
         default_factory=OrderedDict, init=False, repr=False
     )
-    _found: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
-    _lock: Any = field(default_factory=RLock, init=False, repr=False)
+    found: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     def once(self, what: Any, find: Callable[[], Any]) -> Any:
         """What is found out once per session."""
-        if what not in self._found:
-            self._found[what] = find()
-        return self._found[what]
+        if what not in self.found:
+            self.found[what] = find()
+        return self.found[what]
 
     @property
     def speaking(self) -> tuple[str, ...]:
@@ -159,26 +159,45 @@ class Session:
         Raises:
             InputError: as of `PromptSession.at`.
         """
-        with self._lock:
-            for key, kept in reversed(self._readings.items()):
-                wanted = (
-                    kept.positions[-1] == len(kept.ids) - 1
-                    if position is None
-                    else position in kept.positions
+        for key, kept in reversed(self._readings.items()):
+            wanted = (
+                kept.positions[-1] == len(kept.ids) - 1 if position is None else position in kept.positions
+            )
+            if first is not None:
+                wanted = kept.positions[0] == first
+            if key[:2] == (prompt, adapter) and wanted:
+                self._readings.move_to_end(key)
+                return kept
+        with self.state(adapter):
+            reading = PromptSession.at(self.model, prompt, first=first)
+            if position is not None and position not in reading.positions:
+                reading = PromptSession.at(self.model, prompt, first=position)
+        self._readings[prompt, adapter, reading.positions] = reading
+        while len(self._readings) > _KEPT:
+            self._readings.popitem(last=False)
+        return reading
+
+    def check_languages(self, codes: Sequence[str]) -> tuple[str, ...]:
+        """Codes of languages, each once.
+
+        Raises:
+            InputError: the task has no words in one of them.
+        """
+        for code in codes:
+            if code not in self.speaking:
+                raise unknown(
+                    "language", code, self.speaking, hint=f"the {self.task.name} task has words in these"
                 )
-                if first is not None:
-                    wanted = kept.positions[0] == first
-                if key[:2] == (prompt, adapter) and wanted:
-                    self._readings.move_to_end(key)
-                    return kept
-            with self.state(adapter):
-                reading = PromptSession.at(self.model, prompt, first=first)
-                if position is not None and position not in reading.positions:
-                    reading = PromptSession.at(self.model, prompt, first=position)
-            self._readings[prompt, adapter, reading.positions] = reading
-            while len(self._readings) > _KEPT:
-                self._readings.popitem(last=False)
-            return reading
+        return tuple(dict.fromkeys(codes))
+
+    def check_label(self, label: str) -> None:
+        """Refuse a label that the task has no words for.
+
+        Raises:
+            InputError: it is such a one.
+        """
+        if label not in self.labels:
+            raise unknown("label", label, self.labels)
 
     def guess(self, prompt: str) -> str | None:
         """The label whose words a prompt's answer would be; None where it names none."""

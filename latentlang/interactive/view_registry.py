@@ -22,8 +22,8 @@ class ExplorerView(Protocol):
     def arguments(self) -> type[Message]:
         """The type of its arguments."""
 
-    def parts(self, session: Session, arguments: Any, run: RequestRun, /) -> Iterator[dict[str, Any]]:
-        """What is to be shown, part by part, the most wanted first.
+    def parts(self, session: Session, arguments: Any, run: RequestRun, /) -> Iterator[dict[str, Any] | None]:
+        """What is to be shown, part by part, the most wanted first; None where other requests may go first.
 
         Long work calls ``run.progress`` or ``run.check`` often: there a cancelled request ends.
 
@@ -36,7 +36,7 @@ class ExplorerView(Protocol):
 
 
 # Modules of `views/`, in the order of the page's tabs.
-_MODULES = ("opening", "grid")
+_MODULES = ("opening", "grid", "words", "languages")
 _VIEWS: dict[str, ExplorerView] = {}
 
 

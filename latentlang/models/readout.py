@@ -475,7 +475,7 @@ class _Second:
 
 def _weighted_sum(weights: Tensor, logits: Tensor) -> Tensor:
     """``sum weight * logit`` over the last axis; a token of weight 0 adds nothing."""
-    summed = torch.linalg.vecdot(weights, logits)
+    summed: Tensor = torch.linalg.vecdot(weights, logits)
     if bool(summed.isnan().any()):
         # Some heads mask tokens with -inf; 0 * -inf is nan, the limit is 0.
         summed = torch.where(weights > 0, weights * logits, 0.0).sum(-1)

@@ -9,16 +9,20 @@ from typing import Any
 from pydantic import Field
 
 from latentlang import defaults
+from latentlang.interactive.loading_code import lens_option, loading_lines
 from latentlang.interactive.messages import Message
 from latentlang.interactive.numbers import plain
 from latentlang.interactive.prompt_session import Cells
+from latentlang.interactive.reliability import unreliable_layers
 from latentlang.interactive.session import BASE, LOGIT, RequestRun, Session
-from latentlang.interactive.token_owners import TokenOwners, token_owners, words_of
+from latentlang.interactive.token_owners import TokenOwners, learn_owners, token_owners, words_of
 from latentlang.interactive.view_registry import register
 
 # Positions that are read at once: few enough that a newer request need not wait long.
 _CHUNK = 8
 _MOST_TOP = 20
+# Seconds between two looks whether a newer request waits.
+_MOMENT = 0.05
 
 
 class GridArguments(Message):
@@ -41,7 +45,10 @@ class GridArguments(Message):
 
 @dataclass(frozen=True)
 class GridView:
-    """Parts: the prompt's tokens; then cells, the last position first, then the others; at last the layer to look at.
+    """Parts: the prompt's tokens; then cells, the last position first, then the others; the layer to look at.
+
+    After these, when no other request waits: ``unreliable``, the layers where the lens says no more than how frequent
+    tokens are; and the cells once more whose tokens' languages were not known yet when they were first told.
 
     The first part is ``tokens``, ``window`` (``from``, ``to``: the tokens that are read, those from the one to before
     the other), ``label``, ``asked``, ``named``, and ``languages``, those whose words to look for.
@@ -52,7 +59,7 @@ class GridView:
 
     def parts(
         self, session: Session, arguments: GridArguments, run: RequestRun, /
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[dict[str, Any] | None]:
         """What a prompt's layers would say.
 
         Raises:
@@ -74,22 +81,43 @@ class GridView:
         }
         total, done = len(positions), 0
         last = None
+        told: list[tuple[Cells, dict[str, Any]]] = []
         for chunk in _chunks(positions):
             run.check()
             with session.state(arguments.adapter):
                 cells = reading.cells(chunk, top=arguments.top, lens=lens)
             last = cells if last is None else last
-            yield cell_part(cells, owners, words)
+            part = cell_part(cells, owners, words)
+            if not owners.learnt:
+                told.append((cells, part))
+            yield part
             done += len(chunk)
             run.progress(done, total)
         assert last is not None
-        with session.state(arguments.adapter):
-            curves = reading.words(session.task, label, languages, positions[-1], lens=lens) if label else []
-        yield {"layer": reading.informative_layer(curves, last.kl[0], named=named), "unreliable": []}
+        curves = []
+        if label is not None:
+            tokens = reading.word_tokens(session.task, label, languages, positions[-1])
+            with session.state(arguments.adapter):
+                curves = reading.words(tokens, positions[-1], lens=lens, ranks=False)
+        yield {"layer": reading.informative_layer(curves, last.kl[0], named=named)}
+        learnt = learn_owners(session)
+        for layers in unreliable_layers(session, arguments.lens, arguments.adapter):
+            yield None if layers is None else {"unreliable": list(layers)}
+        while told and not learnt.wait(_MOMENT):
+            yield None
+        for cells, before in told:
+            now = cell_part(cells, owners, words)
+            if now != before:
+                yield now
 
     def code(self, session: Session, arguments: GridArguments, /) -> str:
         """Python code that reads the same prompt."""
-        return ""
+        options = f"top={arguments.top}{lens_option(session, arguments.lens)}"
+        return "\n".join([
+            *loading_lines(session, arguments.adapter),
+            f"result = ll.explore(model, {arguments.prompt!r}, {options})",
+            "result.figure()",
+        ])  # fmt: skip
 
 
 def cell_part(cells: Cells, owners: TokenOwners, words: Mapping[int, str]) -> dict[str, Any]:

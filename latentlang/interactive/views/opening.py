@@ -25,7 +25,7 @@ class OpeningView:
 
     def parts(
         self, session: Session, arguments: OpeningArguments, run: RequestRun, /
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[dict[str, Any] | None]:
         """What the session has."""
         model = session.model
         yield {
