@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         pca,
     )
     from latentlang.instructions import InstructionsResult, describe_instructions
+    from latentlang.interactive import explorer
     from latentlang.judging import GapResult, JudgementResult, gap, judge
     from latentlang.language_names import Language, language, languages
     from latentlang.lens import (
@@ -96,7 +97,6 @@ if TYPE_CHECKING:
         read_sae,
         train_sae,
     )
-    from latentlang.widgets import explorer
 
 __all__ = [
     "ActivationStore",
@@ -237,6 +237,7 @@ _HOMES = {
     "latentlang.instructions": ("InstructionsResult", "describe_instructions"),
     "latentlang.judging": ("GapResult", "JudgementResult", "gap", "judge"),
     "latentlang.language_names": ("Language", "language", "languages"),
+    "latentlang.interactive": ("explorer",),
     "latentlang.lens": (
         "BarrierResult",
         "BitsResult",
@@ -284,7 +285,6 @@ _HOMES = {
         "read_sae",
         "train_sae",
     ),
-    "latentlang.widgets": ("explorer",),
 }
 # Useful by name: ``ll.tasks.register``, ``ll.figures.lens_figure``.
 _ROOMS = (
@@ -300,6 +300,7 @@ _ROOMS = (
     "generation",
     "geometry",
     "instructions",
+    "interactive",
     "judging",
     "language_names",
     "lens",
@@ -312,7 +313,6 @@ _ROOMS = (
     "training",
     "translation",
     "units",
-    "widgets",
 )
 _find, __dir__ = lazy_names(__name__, _HOMES, rooms=_ROOMS)
 

@@ -21,6 +21,8 @@ ORDER = (
     "figures", "lens", "causal", "units", "instructions", "generation", "training", "evaluation", "code_execution",
     "questions", "judging", "translation", "comparison", "saved", "cluster", "widgets", "interactive", "reproduction",
     "cli", "__main__", "__init__",
+    "questions", "judging", "translation", "comparison", "saved", "interactive", "reproduction", "cli",
+    "__main__", "__init__",
 )  # fmt: skip
 #: Pairs that know each other only when a method runs or for a type: a result draws or compares itself (the pattern of
 #: pandas' ``.plot``).
@@ -40,8 +42,8 @@ LAZY_CIRCLES = (
 #: Modules named like a function of theirs: each is asked for by its path, and its package does not give the function.
 #: A command's module is called as the command.
 LIKE_THEIR_FUNCTION = {
-    "figures.alignment_curves", "geometry.flags", "models.availability", "models.data_package",
-    "models.quiet", "printable", "training.data.hub_pairs", "training.data.question_settings",
+    "figures.alignment_curves", "geometry.flags", "interactive.token_owners", "models.availability",
+    "models.data_package", "models.quiet", "printable", "training.data.hub_pairs", "training.data.question_settings",
 }  # fmt: skip
 
 

@@ -231,9 +231,3 @@ def test_what_takes_long_in_each_call_is_told(monkeypatch):
     assert told["reading"][-1] == (count, count)
     ll.fertility(model, texts)
     assert told["counting"] == [(256, 600), (512, 600), (600, 600)]
-    told.clear()
-    explorer = ll.explorer(model, "eins zwei drei")
-    assert told["reading"][-1] == (count // 2, count // 2)
-    told.clear()
-    explorer.prompt.value = "vier"  # the widget itself says that it is being read
-    assert told == {}

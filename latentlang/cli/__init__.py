@@ -27,6 +27,7 @@ from latentlang.cli.erase import erase
 from latentlang.cli.evaluate import evaluate
 from latentlang.cli.examples import epilog, flowing_help
 from latentlang.cli.exit_codes import check_text, guarded
+from latentlang.cli.explore import explore
 from latentlang.cli.features import features
 from latentlang.cli.fertility import fertility
 from latentlang.cli.gap import gap
@@ -73,7 +74,7 @@ app = typer.Typer(
 )
 #: Heading in the list of commands to those below it.
 _COMMANDS = {
-    "What the layers hold": (lens, tokens, tune, jacobian, lenses, bits, mass, barrier, trace),
+    "What the layers hold": (explore, lens, tokens, tune, jacobian, lenses, bits, mass, barrier, trace),
     "What is used: changes inside a model": (pivot, patch, steer),
     "Activations on disk": (harvest, import_dump, pca, align, directions, erase),
     "Neurons and features": (neurons, train_sae, features),

@@ -24,6 +24,14 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("lens --model path/to/instruct --lang ja --chat", "an instruct model, in its chat template"),
         ("lens --lang paper20 --cluster auto --workers 2", "shared out over two processes"),
     ),
+    "explore": (
+        ("explore", "the embedded model, in a browser"),
+        (
+            'explore --model gemma3-270m --prompt \'Français: "fleur" - Deutsch: "\'',
+            "a real one, on a text of yours",
+        ),
+        ("explore --out page.html --no-browser", "one file that needs neither Python nor a network"),
+    ),
     "tokens": (
         ("tokens --lang sv,no,is", "which tokens can begin an answer, and who shares them"),
         ("tokens --data words.csv --lang x-mine --model mistral", "the same for words of your own"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from latentlang import defaults
 from latentlang.errors import InputError
 from latentlang.seeding import shuffled
 from latentlang.tasks import Prompt, Task
@@ -23,6 +24,9 @@ def language_prompt(task: Task, label: str, code: str, *, source: str | None, sh
     """
     if label not in task.answers(code):
         return None
+    if not task.closed and source is None and code not in task.languages:
+        # the only language that the task translates from: its word is asked for in another
+        source = next((other for other in (defaults.PIVOT, *task.languages) if other != code), None)
     if source is not None and not task.closed:
         return _translation(task, label, code, source=source, shots=shots)
     for seed in range(_DRAWS):

@@ -87,7 +87,7 @@ def read_message(text: str | bytes | dict[str, Any]) -> PageRequest | Cancel:
             raise InputError(f"a message of {len(text):,} characters is too long; at most {LONGEST:,}")
         try:
             text = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"the message is no JSON: {error}") from None
     try:
         return _MESSAGES.validate_python(text)

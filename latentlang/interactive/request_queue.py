@@ -81,33 +81,45 @@ class _Waiting:
 
 
 class RequestQueue:
-    """Answers the requests of one page.
+    """Answers requests one after the other.
 
     Args:
         session: what answers.
-        say: called with each reply, from the runner's thread.
     """
 
-    def __init__(self, session: Session, say: Callable[[PageReply], None]) -> None:
-        self._session, self._say = session, say
+    def __init__(self, session: Session) -> None:
+        self._session = session
         self._waiting: SimpleQueue[_Waiting | None] = SimpleQueue()
-        self._newest: dict[str, RequestRun] = {}
+        self._newest: dict[tuple[str, str], RequestRun] = {}
         self._lock = Lock()
         self._thread: Thread | None = None
 
-    def take(self, message: PageRequest | Cancel) -> None:
-        """Take a message of the page; returns at once."""
+    def take(
+        self, message: PageRequest | Cancel, say: Callable[[PageReply], None], *, page: str = ""
+    ) -> None:
+        """Take a message of a page; returns at once.
+
+        Args:
+            message: the message.
+            say: called with each reply to it, from the thread that answers.
+            page: which page it is of: numbers and channels of two pages have nothing to do with each other.
+        """
         with self._lock:
             if isinstance(message, Cancel):
-                for run in self._newest.values():
-                    if run.id == message.cancel:
+                for (theirs, _channel), run in self._newest.items():
+                    if theirs == page and run.id == message.cancel:
                         run.cancelled.set()
                 return
-            channel = message.channel or message.view
-            if (older := self._newest.get(channel)) is not None:
-                older.cancelled.set()
-            run = RequestRun(message.id, self._say)
-            self._newest[channel] = run
+            channel = page, message.channel or message.view
+            run = RequestRun(message.id, say)
+            older = self._newest.get(channel)
+            # Two requests that a browser sends at once may come in the other order; ids say which is the newer.
+            if older is not None and older.id > run.id:
+                run.cancelled.set()
+            else:
+                if older is not None:
+                    older.cancelled.set()
+                self._newest[channel] = run
             self._waiting.put(_Waiting(run, answering(self._session, message, run)))
             if self._thread is None:
                 self._thread = Thread(target=self._run, name="latentlang-explorer", daemon=True)
@@ -124,7 +136,7 @@ class RequestQueue:
         while (wanted := self._waiting.get()) is not None:
             if wanted.run.cancelled.is_set():
                 wanted.answering.close()
-                self._say(PageReply(id=wanted.run.id, event="cancelled"))
+                wanted.run.say(PageReply(id=wanted.run.id, event="cancelled"))
                 continue
             for _pause in wanted.answering:
                 if not self._waiting.empty():

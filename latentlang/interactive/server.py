@@ -8,13 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from queue import SimpleQueue
-from threading import Lock, Thread
+from queue import Empty, SimpleQueue
+from select import select
+from socket import MSG_PEEK
+from threading import Thread
 from typing import Any
 
 from latentlang.errors import InputError
-from latentlang.interactive.frontend import module, style
 from latentlang.interactive.messages import LONGEST, Cancel, PageReply, read_message
+from latentlang.interactive.page import explorer_page
 from latentlang.interactive.request_queue import RequestQueue
 from latentlang.interactive.session import Session
 
@@ -23,15 +25,9 @@ _POLICY = (
     "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'unsafe-inline'; connect-src 'self'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>latentlang explorer</title><style>{style}</style></head>
-<body><div id="explorer"></div>
-<script type="module" nonce="{nonce}">{module}
-start(document.getElementById("explorer"), httpTransport({address}));
-</script></body></html>
-"""
 _LAST = ("done", "error", "cancelled")
+# Seconds between two looks whether a page that waits is still there; characters that name a page.
+_LOOK, _LONGEST_PAGE = 0.5, 32
 
 
 @contextmanager
@@ -46,7 +42,7 @@ def serving(session: Session, *, port: int = 0) -> Iterator[str]:
         InputError: the port cannot be had.
     """
     token = secrets.token_urlsafe(16)
-    exchange = _Exchange(session)
+    requests = RequestQueue(session)
 
     class Handler(_Handler):
         pass
@@ -57,7 +53,7 @@ def serving(session: Session, *, port: int = 0) -> Iterator[str]:
         raise InputError(
             f"port {port} cannot be had: {error.strerror}; choose another, or 0 for any"
         ) from None
-    Handler.token, Handler.exchange = token, exchange
+    Handler.token, Handler.requests = token, requests
     Handler.hosts = {f"{name}:{server.server_port}" for name in (_HOST, "localhost")}
     server.daemon_threads = True
     thread = Thread(target=server.serve_forever, name="latentlang-server", daemon=True)
@@ -65,59 +61,23 @@ def serving(session: Session, *, port: int = 0) -> Iterator[str]:
     try:
         yield f"http://{_HOST}:{server.server_port}/{token}/"
     finally:
-        exchange.close()
+        requests.close()
         server.shutdown()
         server.server_close()
 
 
-class _Exchange:
-    """Hands each reply of the session to who waits for it."""
-
-    def __init__(self, session: Session) -> None:
-        self._requests = RequestQueue(session, self._deliver)
-        self._takers: dict[int, tuple[SimpleQueue[PageReply], int]] = {}
-        self._lock, self._next = Lock(), 0
-
-    def ask(self, message: dict[str, Any]) -> Iterator[PageReply]:
-        """The replies to a request, as they come."""
-        request = read_message(message)
-        if isinstance(request, Cancel):
-            self._requests.take(request)
-            return
-        queue: SimpleQueue[PageReply] = SimpleQueue()
-        with self._lock:
-            self._takers[request.id] = (queue, request.id)
-        self._requests.take(request)
-        while True:
-            reply = queue.get()
-            yield reply
-            if reply.event in _LAST:
-                break
-        with self._lock:
-            self._takers.pop(request.id, None)
-
-    def close(self) -> None:
-        self._requests.close()
-
-    def _deliver(self, reply: PageReply) -> None:
-        with self._lock:
-            taker = self._takers.get(reply.id)
-        if taker is not None:
-            taker[0].put(reply)
-
-
 class _Handler(BaseHTTPRequestHandler):
     token: str
-    exchange: _Exchange
+    requests: RequestQueue
     hosts: set[str]
 
     def do_GET(self) -> None:
         if not self._allowed():
             return
+        # each page has an address of its own to ask at, so that requests of two tabs are told apart
+        address = f"/{self.token}/{secrets.token_urlsafe(6)}/"
         nonce = secrets.token_urlsafe(12)
-        page = _PAGE.format(
-            style=style(), nonce=nonce, module=module(), address=json.dumps(f"/{self.token}/")
-        ).encode()
+        page = explorer_page(f"httpTransport({json.dumps(address)})", nonce=nonce).encode()
         self.send_response(HTTPStatus.OK)
         self._headers("text/html; charset=utf-8")
         self.send_header("Content-Security-Policy", _POLICY.format(nonce=nonce))
@@ -128,22 +88,58 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         if not self._allowed():
             return
-        length = int(self.headers.get("Content-Length") or 0)
-        if length > LONGEST:
-            self.send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-            return
         try:
-            message = json.loads(self.rfile.read(length))
-            replies = self.exchange.ask(message)
-        except (ValueError, InputError):
-            self.send_error(HTTPStatus.BAD_REQUEST)
+            length = int(self.headers.get("Content-Length") or 0)
+            if not 0 <= length <= LONGEST:
+                raise InputError(f"a message of {length:,} bytes is too long; at most {LONGEST:,}")
+            message = read_message(self.rfile.read(length))
+        except ValueError as error:  # an InputError is one
+            self._refuse(str(error))
             return
+        page = self.path.split("/")[2][:_LONGEST_PAGE] if self.path.count("/") > 1 else ""
+        replies: SimpleQueue[PageReply] = SimpleQueue()
+        self.requests.take(message, replies.put, page=page)
         self.send_response(HTTPStatus.OK)
         self._headers("application/x-ndjson; charset=utf-8")
         self.end_headers()
-        for reply in replies:
+        if isinstance(message, Cancel):
+            return
+        try:
+            self._pass_on(replies)
+        except OSError:  # nobody is there any more
+            self.requests.take(Cancel(cancel=message.id), replies.put, page=page)
+            self.close_connection = True
+
+    def _pass_on(self, replies: SimpleQueue[PageReply]) -> None:
+        """Write replies as they come, up to the last.
+
+        Raises:
+            OSError: the page has closed the connection.
+        """
+        while True:
+            try:
+                reply = replies.get(timeout=_LOOK)
+            except Empty:
+                if self._is_closed():
+                    raise ConnectionResetError from None
+                continue
             self.wfile.write(json.dumps(reply.record(), ensure_ascii=False).encode() + b"\n")
             self.wfile.flush()
+            if reply.event in _LAST:
+                return
+
+    def _is_closed(self) -> bool:
+        """Whether the page has gone: it has nothing more to say, and its end can be read."""
+        readable, _, _ = select([self.connection], [], [], 0)
+        return bool(readable) and not self.connection.recv(1, MSG_PEEK)
+
+    def _refuse(self, line: str) -> None:
+        text = line.encode()
+        self.send_response(HTTPStatus.BAD_REQUEST)
+        self._headers("text/plain; charset=utf-8")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
 
     def _allowed(self) -> bool:
         """Whether the request is of this page: another site can neither name this host nor know the token."""

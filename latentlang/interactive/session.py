@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
+from itertools import count
 from threading import Event
 from typing import Any
 
@@ -16,6 +18,7 @@ from latentlang.interactive.prompt_session import PromptSession, guess, labels_o
 from latentlang.language_names import Language
 from latentlang.language_names import languages as find_languages
 from latentlang.lens.base import Lens, LogitLens
+from latentlang.lens.tuned import as_lens
 from latentlang.models import HookedLM
 from latentlang.tasks import Prompt, Task
 from latentlang.tasks.base import sources_of
@@ -261,6 +264,30 @@ def make_session(
         target=first.language if isinstance(first, Prompt) else "",
         chosen=languages is not None,
     )
+
+
+def named_lenses(
+    model: HookedLM, given: Iterable[Lens | str | os.PathLike[str]]
+) -> tuple[dict[str, Lens], dict[str, str]]:
+    """Fitted lenses by their kind, those of the same kind numbered; and the folders that they were read from.
+
+    Raises:
+        InputError: there is no lens in a folder.
+        ModelError: a lens of another model.
+    """
+    lenses: dict[str, Lens] = {}
+    folders: dict[str, str] = {}
+    for each in given:
+        lens = as_lens(each, model)
+        if isinstance(lens, LogitLens):
+            continue
+        name = next(
+            name for number in count(1) if (name := f"{lens.name}{f' {number}' * (number > 1)}") not in lenses
+        )
+        lenses[name] = lens
+        if isinstance(each, str | os.PathLike):
+            folders[name] = os.fspath(each)
+    return lenses, folders
 
 
 def speaking(task: Task) -> tuple[str, ...]:

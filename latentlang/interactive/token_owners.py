@@ -106,6 +106,12 @@ def token_owners(session: Session) -> TokenOwners:
     return owners
 
 
+def prepare(session: Session) -> None:
+    """Find out what the first request would have to wait for: the parts of the model, and what its tokens write."""
+    _ = session.model.vocab_size, session.labels
+    token_owners(session)
+
+
 def words_of(session: Session, label: str | None, codes: Sequence[str]) -> Mapping[int, str]:
     """Ids of the tokens that can begin the word for a label in one language alone, to its code.
 
@@ -128,10 +134,18 @@ def words_of(session: Session, label: str | None, codes: Sequence[str]) -> Mappi
 def _beginnings(session: Session, label: str, codes: Sequence[str]) -> dict[int, str]:
     """Ids of the tokens that can begin the word for a label in one of some languages alone, to its code."""
     strings = {
-        code: {label: answers[label]} for code in codes if label in (answers := session.task.answers(code))
+        code: {label: _in_either_case(answers[label])}
+        for code in codes
+        if label in (answers := session.task.answers(code))
     }
     sets = answer_sets(token_bytes(session.model.tokenizer), strings, cue="", scope="same")
     return {token: code for code, name in sets for token in sets[code, name].exclusive.tolist()}
+
+
+def _in_either_case(words: Sequence[str]) -> tuple[str, ...]:
+    """Words with and without a capital: a model that would write *Fleur* means *fleur*."""
+    forms = ((word, word[:1].upper() + word[1:], word[:1].lower() + word[1:]) for word in words)
+    return tuple(dict.fromkeys(form for of_word in forms for form in of_word))
 
 
 def _is_text(text: bytes) -> bool:

@@ -14,7 +14,9 @@ ONE_BY_ONE = {
     "add_scatter", "add_scatter3d", "add_heatmap", "add_bar",
 }  # fmt: skip
 DRAWING = sorted(
-    path for room in ("figures", "report", "widgets", "reproduction") for path in (ROOT / room).rglob("*.py")
+    path
+    for room in ("figures", "report", "interactive", "reproduction")
+    for path in (ROOT / room).rglob("*.py")
 )
 
 

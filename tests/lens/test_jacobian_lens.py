@@ -14,13 +14,13 @@ from torch import nn
 
 import latentlang as ll
 from latentlang.errors import InputError, ModelError
+from latentlang.interactive.prompt_session import PromptSession
 from latentlang.lens import JacobianLens, JacobianRows, fit_jacobian_lens, fit_jacobian_rows
 from latentlang.lens.jacobian_files import JACOBIANS_FILE
 from latentlang.lens.jacobian_fit import text_jacobians
 from latentlang.lens.tuned import as_lens
 from latentlang.models import HookedLM
 from latentlang.models.directions import token_directions
-from latentlang.widgets.prompt_session import PromptSession
 from tests.support import tiny
 from tests.support.object_store import new_memory
 
@@ -495,8 +495,9 @@ def test_it_is_taken_wherever_a_lens_is(model, lens, tmp_path):
     assert "to first order" in " ".join(layout.meta["how_to_read"])
     assert any("This is a Jacobian lens" in paragraph for paragraph in layout.meta["how_to_read"])
     assert results[2].pivot_test(permutations=20).describe()
-    session = PromptSession.at(model, "日本 is in Asia", top=2, lens=lens)
-    assert session.result.table.equals(ll.explore(model, "日本 is in Asia", top=2, lens=tmp_path).table)
+    cells = PromptSession.at(model, "日本 is in Asia").cells([0, 1], top=2, lens=lens)
+    table = ll.explore(model, "日本 is in Asia", top=2, lens=tmp_path, positions=[0, 1]).table
+    assert cells.ids.ravel().tolist() == table["id"].tolist()
 
 
 @pytest.mark.parametrize("layers", [[], [3], [1, 0], [1, 1], [-1]])

@@ -11,10 +11,10 @@ import torch
 import latentlang as ll
 from latentlang.answers import answer_paths, answer_sets, token_bytes
 from latentlang.errors import InputError, ModelError
+from latentlang.interactive.prompt_session import PromptSession
 from latentlang.lens import LogitLens, TunedLens, divergence, explore, logit_lens, multilingual_lens
 from latentlang.lens.tuned import as_lens, unembedding_hash
 from latentlang.models import HookedLM, TokenSets, read_out, score_answers
-from latentlang.widgets.prompt_session import PromptSession
 from tests.support import tiny
 
 
@@ -125,8 +125,9 @@ def test_the_lens_in_all_languages_reads_through_it(model, lens):
 def test_a_single_prompt_is_read_through_it_at_every_position_and_layer(model, lens):
     text = "日本 is in Asia"
     result = explore(model, text, top=3, lens=lens)
-    session = PromptSession.at(model, text, top=3, lens=lens)
-    assert session.result.table.equals(result.table)
+    session = PromptSession.at(model, text)
+    cells = session.cells(list(session.positions), top=3, lens=lens)
+    assert cells.ids.ravel().tolist() == result.table["id"].tolist()
     ids = model.encode([text])[0]
     for position in range(len(ids)):
         log_probs = _slow(model, lens, ids, position)
@@ -144,13 +145,14 @@ def test_a_single_prompt_is_read_through_it_at_every_position_and_layer(model, l
 def test_the_words_of_a_session_are_read_through_it(model, lens):
     task = ll.task("translation", source="fr")
     prompt = task.prompts("ja", items=1, shots=0)[0]
-    session = PromptSession.at(model, prompt.text, top=1, lens=lens)
+    session = PromptSession.at(model, prompt.text)
     position = len(session.ids) - 1
-    words = session.words(task, prompt.label, ("ja", "hi"), position)
+    tokens = session.word_tokens(task, prompt.label, ("ja", "hi"), position)
+    words = session.words(tokens, position, lens=lens)
     probs = np.exp(_slow(model, lens, list(session.ids)))
     answers = {code: {prompt.label: task.answers(code)[prompt.label]} for code in ("ja", "hi")}
     sets = answer_sets(token_bytes(model.tokenizer), answers, cue='"', scope="same")
-    rows = words.query("language == 'ja'")["answer"]
+    rows = next(curve for curve in words if curve.language == "ja").probability
     np.testing.assert_allclose(rows, probs[:, _own(sets, "ja", prompt.label)].sum(-1), rtol=1e-5)
 
 

@@ -14,7 +14,7 @@ from tests.support.lab import ROOT, jupyter_lab
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.slow("tests/widgets/test_explorer_widget.py", "tests/notebooks/test_notebooks.py"),
+    pytest.mark.slow("tests/interactive/test_explorer.py", "tests/notebooks/test_notebooks.py"),
     pytest.mark.timeout(900),
 ]
 

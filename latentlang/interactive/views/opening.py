@@ -33,7 +33,7 @@ class OpeningView:
                 "name": model.name, "layers": model.n_layers, "vocabulary": model.vocab_size,
                 "context": model.max_length,
             },
-            "lenses": [{"id": name, "name": lens.name} for name, lens in session.lenses.items()],
+            "lenses": [{"id": name, "name": name} for name in session.lenses],
             "adapters": [
                 {"id": name, "name": "without adapter" if name == BASE else str(model.adapter)}
                 for name in session.adapters
