@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
 from threading import Event
 
 import torch
@@ -21,7 +20,6 @@ from latentlang.interactive.messages import PageReply, PageRequest
 from latentlang.interactive.request_queue import answer
 from latentlang.interactive.session import RequestRun, Session, make_session
 from latentlang.interactive.token_owners import prepare
-from latentlang.interactive.views import grid
 from latentlang.models import HookedLM, load
 from latentlang.tasks import task
 
@@ -73,23 +71,17 @@ def products(model: HookedLM) -> tuple[float, float]:
     return time.process_time() - cpu, time.perf_counter() - clock
 
 
-def _known() -> Event:
-    known = Event()
-    known.set()
-    return known
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=2)
     torch.set_num_threads(parser.parse_args().threads)
     model = build()
-    # the vocabulary's table is pure Python in a thread of its own, and is not what is measured here
-    learn: Callable[[Session], Event] = lambda _session: _known()  # noqa: E731
-    grid.learn_owners = learn
     text = " ".join(["eins"] * (_TOKENS - 1))
     session = make_session(model, text, task=task("translation", source="fr"))
+    # the vocabulary's table is pure Python in a thread of its own, and is not what is measured here
+    session.found["learning"] = known = Event()
+    known.set()
     prepare(session)
     session.read("zwei drei")  # what is found out at the first forward
     found = {"products alone": products(model), **measure(session)}

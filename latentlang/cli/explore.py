@@ -39,6 +39,7 @@ def explore(
             help="Folder of a tuned or a Jacobian lens to read through besides the logit lens; repeatable."
         ),
     ] = None,
+    saved: Annotated[Path | None, typer.Option(help="Folder of a saved result to look into as well.")] = None,
     adapter: options.Adapter = None,
     port: Annotated[
         int, typer.Option(help="TCP port on this computer; 0 for any that is free.", min=0, max=_MOST_PORT)
@@ -66,6 +67,7 @@ def explore(
     from latentlang.interactive.session import first_prompt, make_session, named_lenses, speaking
     from latentlang.interactive.token_owners import prepare
     from latentlang.lens.tuned import check_saved_lens
+    from latentlang.saved import open_result
 
     # Everything that can be wrong and is cheap to see comes before the model.
     if prompt is not None and not prompt.strip():
@@ -74,6 +76,8 @@ def explore(
         _check_file(out)
     for folder in lens or ():
         check_saved_lens(folder)
+    if saved is not None:
+        open_result(saved)
     built = options.built_task(task, [], source=None, data=data, answers=None, accept=None)
     if prompt is None:
         first_prompt(built, speaking(built))
@@ -88,6 +92,7 @@ def explore(
         languages=lang,
         lenses=lenses,
         folders=folders,
+        saved=saved,
         adapter_folder=adapter or "",
     )
     if out is not None:

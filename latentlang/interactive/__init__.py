@@ -30,6 +30,7 @@ def explorer(
     languages: str | Language | Iterable[str | Language] | None = None,
     top: int = 5,
     lens: Lens | str | os.PathLike[str] | Sequence[Lens | str | os.PathLike[str]] | None = None,
+    saved: str | os.PathLike[str] | None = None,
 ) -> Explorer:
     """Look into a model by hand in a notebook: type a prompt, and see in which language each layer would go on.
 
@@ -50,6 +51,7 @@ def explorer(
         top: next tokens of `result`.
         lens: what the layers are read through besides the logit lens: a `Lens` or the folder of a fitted one, or
             several; None for the logit lens alone.
+        saved: the folder of a saved result that is looked into as well.
 
     Returns:
         A widget; its ``result`` is an `ExplorerResult` of the first prompt.
@@ -76,6 +78,7 @@ def explorer(
         languages=languages,
         lenses=lenses,
         folders=folders,
+        saved=saved,
     )
     if not session.prompt.strip():
         raise InputError("the prompt is empty; give the text to look into, or none for one of the task's own")

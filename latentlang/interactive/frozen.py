@@ -12,6 +12,7 @@ from latentlang.interactive.messages import PageReply, PageRequest
 from latentlang.interactive.page import explorer_page, script_data
 from latentlang.interactive.request_queue import answer
 from latentlang.interactive.session import RequestRun, Session
+from latentlang.interactive.token_owners import learn_owners
 from latentlang.progress import Report
 from latentlang.storage.files import write_text
 
@@ -37,6 +38,7 @@ def freeze(session: Session, path: Path, *, progress: Report | None = None) -> N
     Raises:
         InputError: the prompt cannot be read, or the file cannot be written.
     """
+    learn_owners(session).wait()  # before the first grid, which would else be told twice
     recorded = list(_recorded(session, progress))
     page = explorer_page(f"frozenTransport({script_data(json.dumps(recorded, ensure_ascii=False))})")
     write_text(path, page)

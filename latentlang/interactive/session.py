@@ -20,6 +20,8 @@ from latentlang.language_names import languages as find_languages
 from latentlang.lens.base import Lens, LogitLens
 from latentlang.lens.tuned import as_lens
 from latentlang.models import HookedLM
+from latentlang.results import Result
+from latentlang.saved import open_result
 from latentlang.tasks import Prompt, Task
 from latentlang.tasks.base import sources_of
 
@@ -85,6 +87,8 @@ class Session:
         label: what the first prompt's answer is, where the task made it; None to guess.
         target: the language that the first prompt asks for, where the task made it.
         chosen: whether the user chose `languages`; else those that suit a prompt are suggested.
+        saved: a saved result that is looked into as well.
+        saved_folder: where it was read from, for code.
         found: what was found out once per session.
     """
 
@@ -98,6 +102,8 @@ class Session:
     label: str | None = None
     target: str = ""
     chosen: bool = False
+    saved: Result[Any] | None = None
+    saved_folder: str = ""
     _readings: OrderedDict[tuple[str, str, range], PromptSession] = field(
         default_factory=OrderedDict, init=False, repr=False
     )
@@ -244,11 +250,14 @@ def make_session(
     lenses: Mapping[str, Lens] | None = None,
     folders: Mapping[str, str] | None = None,
     adapter_folder: str = "",
+    saved: str | os.PathLike[str] | None = None,
 ) -> Session:
     """A session that begins with a prompt, or with one of the task's own.
 
+    `saved` is the folder of a result that is looked into as well.
+
     Raises:
-        InputError: a language without words, or a task that has words in none.
+        InputError: a language without words, a task that has words in none, or a folder without a result.
     """
     codes = speaking(task)
     first = first_prompt(task, codes) if prompt is None else prompt
@@ -263,6 +272,8 @@ def make_session(
         label=first.label if isinstance(first, Prompt) and first.label in labels_of(task) else None,
         target=first.language if isinstance(first, Prompt) else "",
         chosen=languages is not None,
+        saved=None if saved is None else open_result(saved),
+        saved_folder="" if saved is None else os.fspath(saved),
     )
 
 

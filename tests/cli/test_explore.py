@@ -69,6 +69,7 @@ def test_a_file_is_written_in_place_of_serving(monkeypatch, tmp_path, capsys):
         (["--out", "."], "is a folder; name a file"),
         (["--out", "none/page.html"], "there is no folder none"),
         (["--lens", "nowhere"], "nowhere"),
+        (["--saved", "nowhere"], "nowhere"),
         (["--lang", "eo"], "no words in 'eo'"),
         (["--task", "nothing"], "unknown task 'nothing'"),
         (["--model", "pockt"], "did you mean 'pocket'"),

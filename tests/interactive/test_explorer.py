@@ -16,7 +16,7 @@ import pytest
 from latentlang import interactive, reproduction
 from latentlang.errors import InputError
 from latentlang.installing import install_command
-from latentlang.interactive import explorer
+from latentlang.interactive import explorer, frozen
 from latentlang.interactive.frozen import FROZEN, freeze
 from latentlang.interactive.messages import PageReply, PageRequest
 from latentlang.interactive.notebook import Explorer
@@ -36,7 +36,8 @@ def nothing_learnt(monkeypatch) -> None:
     """No table of the vocabulary's languages, which takes seconds."""
     known = Event()
     known.set()
-    monkeypatch.setattr(grid, "learn_owners", lambda session: known)
+    for module in (grid, frozen):
+        monkeypatch.setattr(module, "learn_owners", lambda session: known)
 
 
 @pytest.fixture(scope="module")
