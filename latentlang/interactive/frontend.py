@@ -7,23 +7,38 @@ from functools import cache
 from importlib.resources import files
 
 #: Modules in the order in which they need each other; ``app`` last, with what a page and a notebook call.
-MODULES = ("dom", "transport", "app")
-# An import stands on a line of its own: all modules share one scope once they are one.
-_IMPORT = re.compile(r"^import [^\n]*;\n", re.MULTILINE)
-_EXPORT = re.compile(r"^export (?!default )", re.MULTILINE)
+MODULES = (
+    "dom", "colours", "store", "transport", "registry", "controls", "reading", "answer", "strip", "grid", "words",
+    "languages", "app",
+)  # fmt: skip
+#: Style sheets, a later one over an earlier one.
+STYLES = ("explorer",)
+# An import stands on a line of its own; an export is a declaration.
+_IMPORT = re.compile(r'^import (\{[^}\n]*\}) from "\./(\w+)\.js";$', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(?:const|let|class|(?:async )?function)\s+(\w+))", re.MULTILINE)
 
 
 @cache
 def module() -> str:
-    """The whole front end as one ES module, whose default export is ``{render}``, as anywidget wants it."""
-    parts = (_text(f"{name}.js") for name in MODULES)
-    return "\n".join(_EXPORT.sub("", _IMPORT.sub("", part)) for part in parts)
+    """The whole front end as one ES module, whose default export is ``{render}``, as anywidget wants it.
+
+    Each module but the last is a function of its own that gives its exports, so that no name of one meets another's.
+    """
+    *inner, last = MODULES
+    return "\n".join((*map(_enclosed, inner), _EXPORT.sub("", _IMPORT.sub(r"const \1 = \2_module;", _text(f"{last}.js")))))
 
 
 @cache
 def style() -> str:
     """The style sheet."""
-    return _text("explorer.css")
+    return "\n".join(_text(f"{name}.css") for name in STYLES)
+
+
+def _enclosed(name: str) -> str:
+    """A module as a constant that holds its exports."""
+    text = _IMPORT.sub(r"const \1 = \2_module;", _text(f"{name}.js"))
+    exported = ", ".join(_EXPORT.findall(text))
+    return f"const {name}_module = (() => {{\n{_EXPORT.sub('', text)}\nreturn {{ {exported} }};\n}})();"
 
 
 def _text(name: str) -> str:

@@ -1,17 +1,36 @@
 // How requests reach the session and replies come back: a notebook's comm, HTTP, or replies that a file holds.
-// Each gives send(request, take) and cancel(id); take is called with every reply of the request.
+// Each gives send(request, take), cancel(id) and close(); take is called with every reply of the request.
+// live: anything can be asked for; page: the page is the explorer's own, so its address may hold the state.
+
+const LAST = ["done", "error", "cancelled"];
 
 export function notebookTransport(model) {
   const takers = new Map();
-  model.on("msg:custom", reply => takers.get(reply.id)?.(reply));
+  const hear = reply => {
+    takers.get(reply.id)?.(reply);
+    if (LAST.includes(reply.event)) takers.delete(reply.id);
+  };
+  model.on("msg:custom", hear);
+  const post = (message, failed) => {
+    try {
+      Promise.resolve(model.send(message)).catch(failed);
+    } catch (error) {
+      failed(error);
+    }
+  };
   return {
     live: true,
+    page: false,
     send(request, take) {
       takers.set(request.id, take);
-      model.send(request);
+      post(request, () => hear({ id: request.id, event: "error", text: "the kernel does not answer; run the cell again" }));
     },
     cancel(id) {
-      model.send({ cancel: id });
+      post({ cancel: id }, () => {});
+    },
+    close() {
+      model.off("msg:custom", hear);
+      takers.clear();
     },
   };
 }
@@ -20,10 +39,16 @@ export function httpTransport(address) {
   const post = message => fetch(address, { method: "POST", body: JSON.stringify(message) });
   return {
     live: true,
+    page: true,
     async send(request, take) {
+      let ended = false;
+      const hear = reply => {
+        ended ||= LAST.includes(reply.event);
+        take(reply);
+      };
       try {
         const answer = await post(request);
-        if (!answer.ok) throw new Error(await answer.text());
+        if (!answer.ok) throw new Error(`it says ${answer.status}`);
         const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
         let rest = "";
         for (;;) {
@@ -31,15 +56,17 @@ export function httpTransport(address) {
           if (done) break;
           const lines = (rest + value).split("\n");
           rest = lines.pop();
-          for (const line of lines) if (line) take(JSON.parse(line));
+          for (const line of lines) if (line) hear(JSON.parse(line));
         }
+        if (!ended) throw new Error("it ended in the middle of the answer");
       } catch (error) {
-        take({ id: request.id, event: "error", text: `the session does not answer: ${error.message}` });
+        if (!ended) take({ id: request.id, event: "error", text: `the session does not answer (${error.message}); is it still running?` });
       }
     },
     cancel(id) {
-      post({ cancel: id });
+      post({ cancel: id }).catch(() => {});
     },
+    close() {},
   };
 }
 
@@ -49,6 +76,7 @@ export function frozenTransport(recorded) {
   const agrees = (kept, asked) => Object.entries(kept).every(([name, value]) => same(value, asked[name]));
   return {
     live: false,
+    page: true,
     send(request, take) {
       const kept = recorded.find(one => one.view === request.view && agrees(one.arguments, request.arguments));
       const replies = kept?.replies ?? [
@@ -57,5 +85,6 @@ export function frozenTransport(recorded) {
       for (const reply of replies) queueMicrotask(() => take({ ...reply, id: request.id }));
     },
     cancel() {},
+    close() {},
   };
 }

@@ -1,0 +1,112 @@
+// The prompt as it was read: cells of all layers and positions as they come, of the first lens or adapter too where
+// their difference is shown, and the words of the languages. Views draw what is here.
+
+// Store names: "reading" counts what has come; data holds it.
+export function makeReading(app) {
+  const { store } = app;
+  const reading = { data: null, words: new Map() };
+
+  function empty(prompt, lens, adapter, head) {
+    return { prompt, lens, adapter, tokens: head.tokens, label: head.label ?? null, asked: head.asked ?? null,
+      named: head.named ?? [], cells: head.tokens.map(() => null), base: head.tokens.map(() => null), layer: null,
+      unreliable: [], fresh: [], done: false, code: "" };
+  }
+
+  function tell() {
+    store.set("reading", (store.get("reading") ?? 0) + 1);
+  }
+
+  function keep(place, data) {
+    data.positions.forEach((position, index) => { place[position] = data.cells[index]; });
+  }
+
+  function read() {
+    const prompt = store.get("prompt"), lens = store.get("lens"), adapter = store.get("adapter");
+    const difference = store.get("difference");
+    let mine = null;
+    app.ask("grid", { prompt, lens, adapter, top: 5 }, {
+      part: data => {
+        if (data.tokens) {
+          const same = reading.data && reading.data.tokens.length === data.tokens.length && reading.data.prompt === prompt;
+          mine = empty(prompt, lens, adapter, data);
+          // the old picture stands until the new one is there
+          if (same) mine.layer = reading.data.layer;
+          reading.data = mine;
+          app.useColours(["en", mine.asked, ...mine.named, ...app.open.first].filter(Boolean));
+          if ((store.get("position") ?? 0) >= mine.tokens.length) store.set("position", null);
+        }
+        if (data.positions) {
+          keep(mine.cells, data);
+          mine.fresh = data.positions;
+        }
+        if (data.unreliable) mine.unreliable = data.unreliable;
+        if (data.layer !== undefined) mine.layer = data.layer;
+        tell();
+      },
+      done: code => {
+        mine.code = code;
+        mine.done = true;
+        tell();
+        if (difference) readBase(mine, difference);
+      },
+      error: () => {
+        if (reading.data && reading.data.prompt !== prompt) reading.data = null;
+        tell();
+      },
+    });
+  }
+
+  function readBase(mine, difference) {
+    const first = difference === "lens" ? { lens: app.open.lenses[0].id } : { adapter: app.open.adapters[0].id };
+    const args = { prompt: mine.prompt, lens: mine.lens, adapter: mine.adapter, top: 5, ...first };
+    app.ask("grid", args, {
+      part: data => {
+        if (!data.positions || reading.data !== mine) return;
+        keep(mine.base, data);
+        mine.fresh = data.positions;
+        tell();
+      },
+    }, "grid of the first");
+  }
+
+  // Words of a position: {part(data), done(code), error}; what was read once is not asked for again.
+  function words(args, take, channel = "words") {
+    const key = JSON.stringify([store.get("asked"), args]);
+    const kept = reading.words.get(key);
+    if (kept) {
+      take.part(kept.data);
+      take.done?.(kept.code);
+      return;
+    }
+    let held = null;
+    app.ask("words", args, {
+      part: data => {
+        held = data;
+        take.part(data);
+      },
+      done: code => {
+        reading.words.set(key, { data: held, code });
+        while (reading.words.size > 30) reading.words.delete(reading.words.keys().next().value);
+        take.done?.(code);
+      },
+      error: take.error,
+    }, channel);
+  }
+
+  // Languages whose words are looked for at first: those of the session and those that the prompt names.
+  function codes() {
+    const chosen = store.get("codes");
+    if (chosen.length) return chosen;
+    const data = reading.data;
+    return [...new Set([...app.open.first, ...(data?.named ?? []), ...(data?.asked ? [data.asked] : [])])];
+  }
+
+  store.subscribe(["prompt", "asked", "lens", "adapter", "difference"], read);
+  return Object.assign(reading, {
+    askWords: words, codes,
+    position: () => Math.min(store.get("position") ?? Infinity, (reading.data?.tokens.length ?? 1) - 1),
+    layer: () => store.get("layer") ?? reading.data?.layer ?? app.open.model.layers,
+    label: () => store.get("label") || reading.data?.label || null,
+    isDifference: () => Boolean(store.get("difference")),
+  });
+}
