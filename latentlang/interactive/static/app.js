@@ -24,6 +24,7 @@ export function start(el, transport) {
   const store = makeStore({
     prompt: "", view: "grid", lens: "logit", adapter: "", difference: "", layer: null, position: null, compare: null,
     range: [], isolated: [], label: "", codes: [], own: "", pins: [], scale: "probability", source: "", asked: 0,
+    from: null,
   });
   const palette = languageColours();
   palette.onChange(() => store.set("palette", (store.get("palette") ?? 0) + 1));
@@ -162,7 +163,7 @@ export function start(el, transport) {
 
   function read() {
     // reading the same prompt again is a wish as well
-    store.set({ prompt: box.value, position: null, layer: null, compare: null, label: "", own: "", pins: [],
+    store.set({ prompt: box.value, from: null, position: null, layer: null, compare: null, label: "", own: "", pins: [],
       asked: store.get("asked") + 1 });
   }
 
@@ -170,7 +171,7 @@ export function start(el, transport) {
   function openPrompt(text, { layer = null, view = "grid", source = null } = {}) {
     box.value = text;
     grow();
-    store.set({ prompt: text, position: null, layer, compare: null, label: "", own: "", pins: [], view,
+    store.set({ prompt: text, from: null, position: null, layer, compare: null, label: "", own: "", pins: [], view,
       asked: store.get("asked") + 1, ...(source === null ? {} : { source }) });
   }
 
@@ -253,7 +254,7 @@ export function start(el, transport) {
     heading.textContent = `${model.name} · ${model.layers} layers · ${model.vocabulary.toLocaleString("en")} tokens`;
     const kept = transport.page ? fromHash(location.hash, KEPT) : {};
     store.set({ prompt: open.prompt, lens: open.lenses[0].id, adapter: open.adapters?.[0]?.id ?? "", ...allowed(open, kept) });
-    palette.use(["en", ...open.first]);
+    palette.use(["en"]);
     box.value = store.get("prompt");
     if (!transport.live) {
       box.readOnly = true;

@@ -3,21 +3,24 @@
 
 export const SLOTS = 8;
 const GREY = SLOTS;
-const DASHES = ["", "7 3", "2 3", "9 3 2 3", "5 5", "12 4", "1 3 5 3", "3 2", "2 5"];
+const NONE = SLOTS + 1; // of what is no one language's
+const DASHES = ["", "7 3", "2 3", "9 3 2 3", "5 5", "12 4", "1 3 5 3", "3 2", "2 5", "1 2"];
 
 export function languageColours() {
   const slots = new Map();
   let taken = () => {};
 
-  // The languages that a picture needs most, the most wanted first; those that have a colour keep it.
-  function use(codes) {
+  // The languages that a picture needs most, the most wanted first; those that have a colour keep it. Where all eight
+  // are given, one that is not wanted now gives way, unless the picture is one of more languages than colours.
+  function use(codes, { takeOver = true } = {}) {
     const wanted = [...new Set(codes.filter(Boolean))].slice(0, SLOTS);
     let changed = false;
     for (const code of wanted) {
       if (slots.has(code)) continue;
       let free = [...Array(SLOTS).keys()].find(slot => ![...slots.values()].includes(slot));
       if (free === undefined) {
-        const idle = [...slots].find(([other]) => !wanted.includes(other));
+        const idle = takeOver && [...slots].find(([other]) => !wanted.includes(other));
+        if (!idle) break;
         free = idle[1];
         slots.delete(idle[0]);
       }
@@ -28,7 +31,7 @@ export function languageColours() {
   }
 
   function colours(code) {
-    const slot = slots.has(code) ? slots.get(code) : GREY;
+    const slot = slots.get(code) ?? (code ? GREY : NONE);
     return {
       slot,
       colour: `var(--line-${slot})`,

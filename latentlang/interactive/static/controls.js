@@ -107,5 +107,5 @@ export function paintCell(app, cell, token, p) {
 // What the strength of a colour says.
 export function strengthKey() {
   return h("span", { class: "key" }, h("span", {}, "probability"), [0.01, 0.1, 0.5, 1].map(p =>
-    h("span", { class: "cell", "data-slot": "0", style: { "--share": `${100 * strength(p)}%` } }, percent(p))));
+    h("span", { class: "cell", "data-slot": "8", style: { "--share": `${100 * strength(p)}%` } }, percent(p))));
 }

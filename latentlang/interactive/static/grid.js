@@ -7,13 +7,16 @@ import { VIEWS } from "./registry.js";
 
 VIEWS.push({ id: "grid", title: "Grid", needs: "grid", hint: "Every layer's likeliest token after every token", mount });
 
+const SMALL = 0.005; // a change of probability that is not worth a sign
+
 // How the likeliest token of a cell differs from what the first lens or adapter gives it.
 function change(cell, base) {
   const [token, p] = cell.top[0];
   const known = base.top.find(([other]) => other.id === token.id);
   const most = base.top[base.top.length - 1][1];
-  return { token, p, before: known ? known[1] : null, most, by: known ? p - known[1] : p - most,
-    sign: known ? (p >= known[1] ? "+" : "−") : p > most ? "+" : "?" };
+  const by = p - (known ? known[1] : most);
+  return { before: known ? known[1] : null, most,
+    sign: Math.abs(by) < SMALL ? "" : known || by > 0 ? (by > 0 ? "+" : "−") : "?", by };
 }
 
 function mount(app) {
@@ -28,11 +31,12 @@ function mount(app) {
     "aria-rowcount": count + 1 }, h("thead", {}, head), body);
   const scroller = h("div", { class: "scroll" }, table);
   const details = h("aside", { class: "details", "aria-label": "Chosen cell" });
+  const windows = h("div", { class: "windows", hidden: true });
   const note = h("p", { class: "note" });
   const strip = layerStrip(app, range => store.set("range", range));
   const element = h("div", { class: "view grid-view" },
     h("div", { class: "head" }, legend.element, strengthKey(), tools.element),
-    h("div", { class: "beside" }, h("div", { class: "left" }, scroller, strip.element, note), details),
+    h("div", { class: "beside" }, h("div", { class: "left" }, windows, scroller, strip.element, note), details),
     h("p", { class: "help" }, "Click a cell or move with the arrow keys; Shift with a click or an arrow compares two; Enter pins the token for Words."),
     place);
   let built = null;
@@ -45,22 +49,34 @@ function mount(app) {
     return [Math.max(1, low), Math.min(count, high)];
   };
 
+  const positionsOf = ({ window: { from, to } }) => Array.from({ length: to - from }, (_, at) => from + at);
+
   function build(data) {
-    built = data.tokens;
+    built = data;
     rows = new Map();
-    head.replaceChildren(h("th", { class: "corner", scope: "col" }, "layer"), ...data.tokens.map((token, position) =>
-      h("th", { scope: "col", "data-position": position, title: `token ${position + 1} of ${data.tokens.length}: ${quoted(token.text)}` }, tokenSpan(token))));
+    head.replaceChildren(h("th", { class: "corner", scope: "col" }, "layer"), ...positionsOf(data).map(position =>
+      h("th", { scope: "col", "data-position": position, title: `token ${position + 1} of ${data.tokens.length}: ${quoted(data.tokens[position].text)}` },
+        tokenSpan(data.tokens[position]))));
     const lines = [];
     for (let layer = count; layer >= 1; layer -= 1) {
       const header = h("th", { scope: "row", role: "rowheader" }, String(layer));
-      const cells = data.tokens.map((_, position) => h("td", { class: "cell empty", role: "gridcell", tabindex: "-1",
-        "data-layer": layer, "data-position": position }));
-      const row = h("tr", { "data-layer": layer }, header, cells);
+      const cells = [];
+      for (const position of positionsOf(data)) {
+        cells[position] = h("td", { class: "cell empty", role: "gridcell", tabindex: "-1", "data-layer": layer, "data-position": position });
+      }
+      const row = h("tr", { "data-layer": layer }, header, Object.values(cells));
       rows.set(layer, { row, header, cells });
       lines.push(row);
     }
     body.replaceChildren(...lines);
-    table.setAttribute("aria-colcount", String(data.tokens.length + 1));
+    table.setAttribute("aria-colcount", String(data.window.to - data.window.from + 1));
+    const { from, to } = data.window, length = data.tokens.length;
+    windows.replaceChildren(...(to - from === length ? [] : [
+      h("span", { class: "quietly" }, `Tokens ${from + 1} to ${to} of ${length}`),
+      h("button", { type: "button", class: "quiet", disabled: from === 0, onclick: () => store.set({ from: Math.max(0, from - (to - from)), position: null }) }, "Earlier"),
+      h("button", { type: "button", class: "quiet", disabled: to === length, onclick: () => store.set({ from: Math.min(to, Math.max(0, length - (to - from))), position: null }) }, "Later"),
+    ]));
+    windows.hidden = to - from === length;
     current = null;
     toEnd();
   }
@@ -85,9 +101,10 @@ function mount(app) {
           const { by, sign, before, most } = change(cell, base);
           at.style.setProperty("--share", `${100 * strength(Math.abs(by))}%`);
           at.classList.toggle("less", sign === "−");
+          at.classList.toggle("same", sign === "");
           at.lastChild.textContent = `${sign}${token.language ?? ""}`;
           said += `, before ${before === null ? `at most ${percent(most)}` : percent(before)}`;
-        } else at.classList.remove("less");
+        } else at.classList.remove("less", "same");
         at.setAttribute("aria-label", `layer ${layer}, after ${quoted(data.tokens[position].text)}: ${quoted(token.text)}, ${said}`);
         at.title = `layer ${layer}, after ${quoted(data.tokens[position].text)}\n${quoted(token.text)} ${said}`
           + (data.unreliable.includes(layer) ? "\nhere the lens says no more than how frequent tokens are" : "");
@@ -139,7 +156,7 @@ function mount(app) {
     current.classList.add("here");
     current.setAttribute("aria-selected", "true");
     rows.get(layer).header.classList.add("now");
-    head.children[position + 1]?.classList.add("now");
+    head.children[position - reading.data.window.from + 1]?.classList.add("now");
     if (compare) {
       const other = cellAt(compare.layer, compare.position);
       other?.classList.add("other");
@@ -164,7 +181,7 @@ function mount(app) {
       h("dl", {},
         h("div", { title: "of the distribution over all tokens" }, h("dt", {}, "entropy"), h("dd", {}, `${number(cell.entropy)} bits`)),
         h("div", { title: "Kullback-Leibler divergence of the model's output from this layer's" }, h("dt", {}, "KL to the output"), h("dd", {}, `${number(cell.kl)} bits`))),
-      base ? [h("h4", {}, "The first, for comparison"), tokenBars(app, base.top)] : null,
+      base ? [h("h4", {}, `${reading.first()}, for comparison`, h("span", { class: "quietly" }, ` · KL ${number(base.kl)} bits`)), tokenBars(app, base.top)] : null,
       h("button", { type: "button", class: "quiet", onclick: () => app.pinToken(token) }, "Pin ", tokenSpan(token), " for Words"));
   }
 
@@ -191,9 +208,10 @@ function mount(app) {
       details.replaceChildren();
       return;
     }
-    const same = built && built.length === data.tokens.length && built.every((token, at) => token.id === data.tokens[at].id);
+    const same = built && built.tokens.length === data.tokens.length && built.window.from === data.window.from
+      && built.window.to === data.window.to && built.tokens.every((token, at) => token.id === data.tokens[at].id);
     if (!same) build(data);
-    else built = data.tokens;
+    else built = data;
     paint(data, data.fresh.length ? data.fresh : []);
     if (data.fresh.length) showLegend(data);
     data.fresh = [];
@@ -212,7 +230,7 @@ function mount(app) {
   }
 
   function go(layer, position, focus) {
-    store.set({ layer, position: position === reading.data.tokens.length - 1 ? null : position });
+    store.set({ layer, position: position === reading.data.window.to - 1 ? null : position });
     if (focus) current?.focus({ preventScroll: true });
     reveal(current);
   }
@@ -253,12 +271,12 @@ function mount(app) {
     if (!cell || event.ctrlKey || event.metaKey || event.altKey) return;
     const comparing = event.shiftKey;
     let { layer, position } = comparing ? store.get("compare") ?? placeOf(cell) : placeOf(cell);
-    const [low, high] = layersShown(), end = reading.data.tokens.length - 1;
+    const [low, high] = layersShown(), { from: start, to } = reading.data.window, end = to - 1;
     const moves = { ArrowUp: [1, 0], ArrowDown: [-1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
     if (event.key in moves) {
       layer += moves[event.key][0];
       position += moves[event.key][1];
-    } else if (event.key === "Home") position = 0;
+    } else if (event.key === "Home") position = start;
     else if (event.key === "End") position = end;
     else if (event.key === "PageUp") layer = high;
     else if (event.key === "PageDown") layer = low;
@@ -271,7 +289,7 @@ function mount(app) {
     } else return undefined;
     event.preventDefault();
     layer = Math.min(high, Math.max(low, layer));
-    position = Math.min(end, Math.max(0, position));
+    position = Math.min(end, Math.max(start, position));
     if (comparing) {
       store.set("compare", { layer, position });
       reveal(cellAt(layer, position));
@@ -286,8 +304,8 @@ function mount(app) {
     const layers = [];
     for (let layer = high; layer >= low; layer -= 1) layers.push(layer);
     return h("div", { class: "scroll" }, tableOf("Likeliest token of each layer after each token, its language and probability",
-      ["layer", ...data.tokens.map(token => quoted(token.text))],
-      layers.map(layer => [String(layer), ...data.cells.map(column => {
+      ["layer", ...positionsOf(data).map(at => quoted(data.tokens[at].text))],
+      layers.map(layer => [String(layer), ...positionsOf(data).map(at => data.cells[at]).map(column => {
         if (!column) return "";
         const [token, p] = column[layer - 1].top[0];
         return [tokenSpan(token), ` ${token.language ?? ""} ${percent(p)}`];

@@ -41,9 +41,9 @@ function mount(app) {
   });
   const head = h("tr", {}, h("th", { scope: "col", class: "corner" }, "asked in"),
     [...Array(count).keys()].map(at => h("th", { scope: "col", class: "layer" }, String(at + 1))),
-    h("th", { scope: "col", class: "sum" }, "answer"), h("th", { scope: "col", class: "sum" }, "English leads"));
+    h("th", { scope: "col", class: "sum answer" }, "answer"), h("th", { scope: "col", class: "sum leads" }, "English leads at"));
   const body = h("tbody");
-  const table = h("table", { class: "grid languages", role: "grid", "aria-label": "Languages by layers: likeliest next token of the prompt asked in each language" },
+  const table = h("table", { class: "grid languages", role: "grid", style: { minWidth: `${104 + 264 + 52 * count}px` }, "aria-label": "Languages by layers: likeliest next token of the prompt asked in each language" },
     h("thead", {}, head), body);
   const scroller = h("div", { class: "scroll" }, table);
   const element = h("div", { class: "view languages-view" },
@@ -51,7 +51,7 @@ function mount(app) {
       h("span", { class: "field" }, h("label", { for: conceptId }, "Concept"), concept, h("datalist", { id: listId }, app.open.concepts.map(one => h("option", { value: one.name })))),
       h("span", { class: "field" }, h("label", { for: sourceId }, "asked from"), source), sort, tools.element),
     h("div", { class: "head second" }, legend.element, strengthKey()), scroller,
-    h("p", { class: "help" }, "Columns are layers. Click a row to open its prompt in the grid. “English leads”: there the English word is likelier than the answer and than wrong words in the answer's language."),
+    h("p", { class: "help" }, "Columns are layers. Click a row to open its prompt in the grid. “English leads at”: there the English word is likelier than the answer and than wrong words in the answer's language."),
     place);
   let label = null, visible = false, rows = new Map(), asked = "", wanted = [];
 
@@ -77,7 +77,7 @@ function mount(app) {
     app.ask("languages", args, {
       part: row => {
         rows.set(row.language, row);
-        app.useColours(["en", ...app.open.first, row.language]);
+        app.useColours(["en", row.language], { takeOver: false });
         show(row);
         showLegend();
         tools.refresh();
@@ -197,5 +197,9 @@ function mount(app) {
     for (const row of rows.values()) show(row);
     showLegend();
   });
-  return { element, show() { visible = true; ask(); }, hide() { visible = false; } };
+  return { element, show() {
+      visible = true;
+      ask();
+      scroller.scrollLeft = scroller.scrollWidth; // to where the answers begin
+    }, hide() { visible = false; } };
 }

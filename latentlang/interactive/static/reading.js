@@ -8,8 +8,19 @@ export function makeReading(app) {
 
   function empty(prompt, lens, adapter, head) {
     return { prompt, lens, adapter, tokens: head.tokens, label: head.label ?? null, asked: head.asked ?? null,
-      named: head.named ?? [], cells: head.tokens.map(() => null), base: head.tokens.map(() => null), layer: null,
+      named: head.named ?? [],
+      languages: head.languages ?? null, window: head.window ?? { from: 0, to: head.tokens.length }, cells: head.tokens.map(() => null), base: head.tokens.map(() => null), layer: null,
       unreliable: [], fresh: [], done: false, code: "" };
+  }
+
+  // Languages of the cells so far, the most frequent first.
+  function seen(cells) {
+    const times = new Map();
+    for (const column of cells) {
+      for (const { top: [[token]] } of column ?? []) times.set(token.language, (times.get(token.language) ?? 0) + 1);
+    }
+    times.delete(null);
+    return [...times].sort((a, b) => b[1] - a[1]).map(([code]) => code);
   }
 
   function tell() {
@@ -24,7 +35,8 @@ export function makeReading(app) {
     const prompt = store.get("prompt"), lens = store.get("lens"), adapter = store.get("adapter");
     const difference = store.get("difference");
     let mine = null;
-    app.ask("grid", { prompt, lens, adapter, top: 5 }, {
+    const from = store.get("from");
+    app.ask("grid", { prompt, lens, adapter, top: 5, ...(from === null ? {} : { from }) }, {
       part: data => {
         if (data.tokens) {
           const same = reading.data && reading.data.tokens.length === data.tokens.length && reading.data.prompt === prompt;
@@ -32,12 +44,13 @@ export function makeReading(app) {
           // the old picture stands until the new one is there
           if (same) mine.layer = reading.data.layer;
           reading.data = mine;
-          app.useColours(["en", mine.asked, ...mine.named, ...app.open.first].filter(Boolean));
+          app.useColours(["en", mine.asked, ...mine.named]);
           if ((store.get("position") ?? 0) >= mine.tokens.length) store.set("position", null);
         }
         if (data.positions) {
           keep(mine.cells, data);
           mine.fresh = data.positions;
+          app.useColours(["en", mine.asked, ...mine.named, ...seen(mine.cells)]);
         }
         if (data.unreliable) mine.unreliable = data.unreliable;
         if (data.layer !== undefined) mine.layer = data.layer;
@@ -58,7 +71,8 @@ export function makeReading(app) {
 
   function readBase(mine, difference) {
     const first = difference === "lens" ? { lens: app.open.lenses[0].id } : { adapter: app.open.adapters[0].id };
-    const args = { prompt: mine.prompt, lens: mine.lens, adapter: mine.adapter, top: 5, ...first };
+    const from = store.get("from");
+    const args = { prompt: mine.prompt, lens: mine.lens, adapter: mine.adapter, top: 5, ...(from === null ? {} : { from }), ...first };
     app.ask("grid", args, {
       part: data => {
         if (!data.positions || reading.data !== mine) return;
@@ -98,13 +112,18 @@ export function makeReading(app) {
     const chosen = store.get("codes");
     if (chosen.length) return chosen;
     const data = reading.data;
+    if (data?.languages) return data.languages;
     return [...new Set([...app.open.first, ...(data?.named ?? []), ...(data?.asked ? [data.asked] : [])])];
   }
 
-  store.subscribe(["prompt", "asked", "lens", "adapter", "difference"], read);
+  store.subscribe(["prompt", "asked", "from", "lens", "adapter", "difference"], read);
   return Object.assign(reading, {
     askWords: words, codes,
-    position: () => Math.min(store.get("position") ?? Infinity, (reading.data?.tokens.length ?? 1) - 1),
+    position: () => {
+      const { from, to } = reading.data?.window ?? { from: 0, to: 1 };
+      return Math.max(from, Math.min(store.get("position") ?? Infinity, to - 1));
+    },
+    first: () => (store.get("difference") === "lens" ? app.open.lenses : app.open.adapters ?? [])[0]?.name ?? "the first",
     layer: () => store.get("layer") ?? reading.data?.layer ?? app.open.model.layers,
     label: () => store.get("label") || reading.data?.label || null,
     isDifference: () => Boolean(store.get("difference")),

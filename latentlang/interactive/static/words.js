@@ -6,9 +6,9 @@ import { VIEWS } from "./registry.js";
 VIEWS.push({ id: "words", title: "Words", needs: "words", hint: "One concept's words over the layers, language by language", mount });
 
 const MOST_PINS = 6;
-const HEIGHT = 320;
+const HEIGHT = 340;
 const PAD = { top: 14, bottom: 36, left: 52 };
-const GAP = 16; // between two labels at the lines' ends
+const GAP = 18; // between two labels at the lines' ends
 
 // "de=Hund, ja=犬" as {de: "Hund", ja: "犬"}; null where it cannot be read so.
 export function readOwnWords(text) {
@@ -203,7 +203,7 @@ function mount(app) {
     const { data: read } = reading;
     const at = read.tokens[reading.position()];
     title.replaceChildren("After ", h("strong", {}, tokenSpan(at)), ` (token ${reading.position() + 1} of ${read.tokens.length})`,
-      different() ? ": change from the first lens or adapter" : ": what each layer gives each word");
+      different() ? `: change from ${reading.first()}` : ": what each layer gives each word");
     width = holder.clientWidth || 640;
     const drawn = lines();
     const labels = drawn.map(line => `${rowCode(line.row) ?? ""} ${rowName(line.row)}`.trim());
