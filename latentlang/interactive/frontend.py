@@ -25,7 +25,7 @@ def module() -> str:
     Each module but the last is a function of its own that gives its exports, so that no name of one meets another's.
     """
     *inner, last = MODULES
-    return "\n".join((*map(_enclosed, inner), _EXPORT.sub("", _IMPORT.sub(r"const \1 = \2_module;", _text(f"{last}.js")))))
+    return "\n".join((*map(_enclosed, inner), _EXPORT.sub("", _imported(last))))
 
 
 @cache
@@ -36,9 +36,14 @@ def style() -> str:
 
 def _enclosed(name: str) -> str:
     """A module as a constant that holds its exports."""
-    text = _IMPORT.sub(r"const \1 = \2_module;", _text(f"{name}.js"))
+    text = _imported(name)
     exported = ", ".join(_EXPORT.findall(text))
     return f"const {name}_module = (() => {{\n{_EXPORT.sub('', text)}\nreturn {{ {exported} }};\n}})();"
+
+
+def _imported(name: str) -> str:
+    """A module that takes what it imports from the constants of `_enclosed`."""
+    return _IMPORT.sub(r"const \1 = \2_module;", _text(f"{name}.js"))
 
 
 def _text(name: str) -> str:

@@ -20,7 +20,12 @@ import websocket
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SECONDS = 300  # long, for a machine that trains models beside
 _PAUSE = 0.1  # between two looks at a condition
-_KEYS = {"ArrowRight": 39, "ArrowLeft": 37, "ArrowUp": 38, "ArrowDown": 40, "Tab": 9}
+_KEYS = {
+    "ArrowRight": 39, "ArrowLeft": 37, "ArrowUp": 38, "ArrowDown": 40, "Tab": 9, "Enter": 13, "Escape": 27, "Home": 36,
+    "End": 35, "PageUp": 33, "PageDown": 34,
+}  # fmt: skip
+#: As the protocol counts them.
+CTRL, SHIFT = 2, 8
 
 
 def find_chromium() -> str:
@@ -45,7 +50,9 @@ class Page:
     """One tab.
 
     Attributes:
-        complaints: exceptions of its scripts, after `hear_console` all that comes to its console.
+        complaints: exceptions of its scripts; errors of its console once ``Log`` is enabled; after `hear_console` all
+            that comes there.
+        requests: addresses that it asks for, once ``Network`` is enabled.
     """
 
     def __init__(self, address: str) -> None:
@@ -55,6 +62,7 @@ class Page:
         self.complaints: list[str] = []
         self._events: set[str] = set()
         self._heard = {"Runtime.exceptionThrown"}
+        self.requests: list[str] = []
         for domain in ("Page", "Runtime"):
             self.send(f"{domain}.enable")
 
@@ -77,6 +85,10 @@ class Page:
         event = message.get("method", "")
         if event in self._heard:
             self.complaints.append(json.dumps(message["params"])[:2000])
+        elif event == "Log.entryAdded" and message["params"]["entry"]["level"] == "error":
+            self.complaints.append(message["params"]["entry"]["text"])
+        elif event == "Network.requestWillBeSent":
+            self.requests.append(message["params"]["request"]["url"])
         self._events.add(event)
         return message
 
@@ -110,12 +122,51 @@ class Page:
                 f"{error}; the page says: {self.run('document.body.innerText')[-3000:]}"
             ) from None
 
-    def press(self, key: str) -> None:
+    def press(self, key: str, *, modifiers: int = 0) -> None:
         """Press a key where the focus is."""
         for kind in ("keyDown", "keyUp"):
             self.send(
-                "Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=_KEYS[key]
-            )
+                "Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=_KEYS[key],
+                modifiers=modifiers,
+            )  # fmt: skip
+
+    def place(self, selector: str) -> tuple[float, float]:
+        """The middle of an element, brought into view."""
+        found = self.run(
+            f"(() => {{ const element = document.querySelector({json.dumps(selector)}); if (!element) return null;"
+            "element.scrollIntoView({block: 'nearest', inline: 'nearest'});"
+            "const box = element.getBoundingClientRect();"
+            "return [box.left + box.width / 2, box.top + box.height / 2]; })()"
+        )
+        assert found, f"the page has no {selector}"
+        return float(found[0]), float(found[1])
+
+    def click(self, selector: str, *, modifiers: int = 0) -> None:
+        """Click the middle of an element."""
+        self.drag(selector, selector, modifiers=modifiers)
+
+    def drag(self, start: str, end: str, *, modifiers: int = 0) -> None:
+        """Press the mouse on the middle of an element and let go on another's."""
+        x, y = self.place(start)
+        self._mouse("mouseMoved", x, y, modifiers)
+        self._mouse("mousePressed", x, y, modifiers)
+        if end != start:
+            to_x, to_y = self.place(end)
+            self._mouse("mouseMoved", (x + to_x) / 2, (y + to_y) / 2, modifiers, pressed=True)
+            self._mouse("mouseMoved", to_x, to_y, modifiers, pressed=True)
+            x, y = to_x, to_y
+        self._mouse("mouseReleased", x, y, modifiers)
+
+    def hover(self, selector: str) -> None:
+        """Move the mouse over the middle of an element."""
+        self._mouse("mouseMoved", *self.place(selector), 0)
+
+    def _mouse(self, kind: str, x: float, y: float, modifiers: int, *, pressed: bool = False) -> None:
+        button = "none" if kind == "mouseMoved" and not pressed else "left"
+        self.send(
+            "Input.dispatchMouseEvent", type=kind, x=x, y=y, modifiers=modifiers, button=button,
+            buttons=int(kind == "mousePressed" or pressed), clickCount=int(kind != "mouseMoved"),
+        )  # fmt: skip
 
     def type(self, text: str) -> None:
         """Write text where the focus is, in place of what is selected."""

@@ -53,7 +53,8 @@ export function answerParts(app, found) {
 
 export function watchAnswer(app) {
   const { store } = app;
-  let about = null;
+  let about = null, found = null;
+  const show = () => element.replaceChildren(...answerParts(app, found));
   const element = h("p", { class: "answer" });
   const update = () => {
     const { data } = app.reading;
@@ -73,15 +74,16 @@ export function watchAnswer(app) {
     const key = JSON.stringify([store.get("asked"), args]);
     if (key === about) return;
     about = key;
+    found = null;
     element.classList.add("old");
     app.reading.askWords(args, { part: words => {
-      const found = findAnswer(words, { asked: data.asked, named: data.named, layers: app.open.model.layers });
+      found = findAnswer(words, { asked: data.asked, named: data.named, layers: app.open.model.layers });
       element.classList.remove("old");
-      element.replaceChildren(...answerParts(app, found));
+      show();
       app.announce(element.textContent);
     }, error: () => element.replaceChildren() }, "answer");
   };
   store.subscribe(["reading", "label", "codes", "own"], update);
-  store.subscribe("palette", () => { about = null; update(); });
+  store.subscribe("palette", () => found && show());
   return element;
 }
