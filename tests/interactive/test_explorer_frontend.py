@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from importlib.resources import files
 from queue import SimpleQueue
+from threading import Event
 
 from latentlang.interactive.frontend import MODULES, STYLES, module, style
 from latentlang.interactive.messages import PageReply, PageRequest
@@ -54,11 +55,13 @@ def test_nothing_is_made_of_html_and_nothing_is_fetched_from_elsewhere() -> None
 def test_the_request_with_the_larger_number_is_the_newer_one_whatever_the_order() -> None:
     with standin_views():
         told: SimpleQueue[PageReply] = SimpleQueue()
-        queue = RequestQueue(Standin(), told.put)  # type: ignore[arg-type]
+        first_came = Event()
+        queue = RequestQueue(Standin(rest=first_came), told.put)  # type: ignore[arg-type]
         try:
             asked = {"prompt": "fleur", "lens": "logit"}
             queue.take(PageRequest(id=2, view="grid", channel="one", arguments=asked))
             queue.take(PageRequest(id=1, view="grid", channel="one", arguments={**asked, "prompt": SLOW}))
+            first_came.set()
             ended = {}
             while len(ended) < 2:
                 reply = told.get(timeout=60)

@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -23,6 +24,7 @@ from tests.support.explorer_standin import (
     SLOW,
     WORDS,
     Standin,
+    frozen_page,
     serving_standin,
 )  # fmt: skip
 
@@ -348,6 +350,21 @@ def test_a_page_keeps_its_state_in_its_address(page: Page, address: str) -> None
         + "#layer=99&lens=none&pins=%5B%7B%22id%22%3A%22x%22%7D%5D&range=%5B%22a%22%2C2%5D&view=nowhere&position=%22",
     )
     assert here(page) == [PIVOT_AT, LAST]
+
+
+def test_a_frozen_page_answers_what_it_holds(page: Page, tmp_path: Path) -> None:
+    path = tmp_path / "frozen.html"
+    path.write_text(frozen_page(), encoding="utf-8")
+    go(page, path.as_uri())
+    page.click(cell(17))
+    assert here(page) == [17, LAST] and page.run("location.hash").startswith("#prompt=")
+    tab_to(page, "words")
+    until(page, "lines", "$$('.chart .line').length > 3")
+    tab_to(page, "languages")
+    until(page, "rows", "$$('.languages td.empty').length === 0 && $$('.languages td').length > 0")
+    assert ask(page, "$('textarea').readOnly && $$('.examples button').length === 0")
+    page.click('tr[data-language="ja"] button')
+    until(page, "a line that says so", "$('[role=alert]').innerText.includes('holds what was computed')")
 
 
 def test_every_view_is_a_table_too_and_code_is_copied(page: Page) -> None:

@@ -5,6 +5,7 @@ The words of "flower" lead as planted: English in the middle layers, the asked l
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from pydantic import ConfigDict
 
 from latentlang.errors import InputError
 from latentlang.interactive import view_registry
+from latentlang.interactive.frontend import module, style
 from latentlang.interactive.messages import Message
 from latentlang.interactive.server import serving
 from latentlang.interactive.session import RequestRun
@@ -98,6 +100,35 @@ def serving_standin(standin: Standin | None = None) -> Iterator[str]:
     """The address of a page of the stand-in, with the real server and the real queue between."""
     with standin_views(), serving(standin or Standin()) as address:  # type: ignore[arg-type]
         yield address
+
+
+def frozen_page() -> str:
+    """A page that holds the replies to what it asks at first, as a file."""
+    opening = next(_open(Standin(), {}, _silent()))
+    asked = {
+        "open": {}, "grid": {"prompt": PROMPT, "lens": "logit"},
+        "words": {"prompt": PROMPT, "label": "flower", "languages": [*FIRST], "tokens": []},
+        "languages": {"label": "flower", "languages": list(dict.fromkeys((*opening["first"], *WORDS)))[:20]},
+    }  # fmt: skip
+    recorded = []
+    with standin_views():
+        for view, arguments in asked.items():
+            parts = _View(view).parts(Standin(), AnyArguments(**arguments), _silent())
+            replies = [
+                *({"event": "part", "data": part} for part in parts),
+                {"event": "done", "code": f"ll.{view}()"},
+            ]
+            recorded.append({"view": view, "arguments": arguments, "replies": replies})
+    data = json.dumps(recorded).replace("<", "\\u003c")
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>frozen</title><style>{style()}</style>'
+        f'</head><body><div id="explorer"></div><script type="module">{module()}\n'
+        f'start(document.getElementById("explorer"), frozenTransport({data}));</script></body></html>'
+    )
+
+
+def _silent() -> RequestRun:
+    return RequestRun(0, lambda reply: None)
 
 
 def token(text: str, code: str | None = None, *, part: bool = False) -> dict[str, Any]:

@@ -104,7 +104,8 @@ export function start(el, transport) {
   }
 
   function showProgress() {
-    const now = [...running.values()].find(run => Date.now() - run.since >= LATER - 5);
+    // a request that has told all its steps may still learn something behind them; that is nothing to wait for
+    const now = [...running.values()].find(run => Date.now() - run.since >= LATER - 5 && !(run.total && run.done >= run.total));
     progress.classList.toggle("idle", !now);
     stop.disabled = !now;
     if (!now) return;
@@ -259,8 +260,9 @@ export function start(el, transport) {
     if (!transport.live) {
       box.readOnly = true;
       button.hidden = true;
+      examples.append(h("span", { class: "quietly" }, "This page holds what was computed when it was made; prompts are read by latentlang explore."));
     }
-    for (const example of open.examples ?? []) {
+    for (const example of (transport.live && open.examples) || []) {
       examples.append(chip(example.title, { title: example.prompt, onclick: () => openPrompt(example.prompt) }));
     }
     choices.append(...[

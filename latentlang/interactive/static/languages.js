@@ -47,11 +47,12 @@ function mount(app) {
     h("thead", {}, head), body);
   const scroller = h("div", { class: "scroll" }, table);
   const element = h("div", { class: "view languages-view" },
+    h("p", { class: "about" }, "The same concept asked for in each language: what each layer would say at the end of the prompt. Click a row to open its prompt in the grid."),
     h("div", { class: "head" },
       h("span", { class: "field" }, h("label", { for: conceptId }, "Concept"), concept, h("datalist", { id: listId }, app.open.concepts.map(one => h("option", { value: one.name })))),
       h("span", { class: "field" }, h("label", { for: sourceId }, "asked from"), source), sort, tools.element),
     h("div", { class: "head second" }, legend.element, strengthKey()), scroller,
-    h("p", { class: "help" }, "Columns are layers. Click a row to open its prompt in the grid. “English leads at”: there the English word is likelier than the answer and than wrong words in the answer's language."),
+    h("p", { class: "help" }, "Columns are layers. “English leads at”: there the English word is likelier than the answer and than wrong words in the answer's language."),
     place);
   let label = null, visible = false, rows = new Map(), asked = "", wanted = [];
 

@@ -53,14 +53,16 @@ export function makeReading(app) {
           app.useColours(["en", mine.asked, ...mine.named, ...seen(mine.cells)]);
         }
         if (data.unreliable) mine.unreliable = data.unreliable;
-        if (data.layer !== undefined) mine.layer = data.layer;
+        if (data.layer !== undefined) {
+          mine.layer = data.layer;
+          if (difference) readBase(mine, difference);
+        }
         tell();
       },
       done: code => {
         mine.code = code;
         mine.done = true;
         tell();
-        if (difference) readBase(mine, difference);
       },
       error: () => {
         if (reading.data && reading.data.prompt !== prompt) reading.data = null;

@@ -57,18 +57,19 @@ function mount(app) {
   const pins = h("div", { class: "pins", role: "group", "aria-label": "Pinned tokens" });
   const place = h("div", { class: "alternative" });
   const tools = viewTools(app, asTable, place);
-  const title = h("p", { class: "about" });
+  const title = h("p", { class: "place quietly" });
   const picture = svg("svg", { class: "chart", role: "slider", tabindex: "0", "aria-label": "Layer", "aria-valuemin": 1,
     "aria-valuemax": layers });
   const holder = h("div", { class: "chart-holder" }, picture);
   const readout = h("div", { class: "readout" });
   const note = h("p", { class: "note" });
   const element = h("div", { class: "view words-view" },
+    h("p", { class: "about" }, "One concept's word in each language: how likely every layer finds it, beside words of wrong concepts."),
     h("div", { class: "head" },
       h("span", { class: "field" }, h("label", { for: conceptId }, "Concept"), concept, list),
       h("span", { class: "field" }, h("label", { for: ownId }, "or own words"), own),
       scale, languages, tools.element),
-    title, h("div", { class: "beside" }, h("div", { class: "left" }, holder, note), readout), pins, place);
+    h("div", { class: "beside" }, h("div", { class: "left" }, title, holder, note), readout), pins, place);
   let data = null, base = null, visible = false, stale = true, preview = null, width = 0, asked = "";
 
   // --- what is asked for ------------------------------------------------------------------------------------------
