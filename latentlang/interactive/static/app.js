@@ -330,7 +330,8 @@ export function start(el, transport) {
 }
 
 function render({ model, el }) {
-  return start(el, notebookTransport(model));
+  // the notebook marks a widget whose kernel ended
+  return start(el, notebookTransport(model, () => Boolean(el.closest(".jupyter-widgets-disconnected"))));
 }
 
 export default { render };

@@ -3,6 +3,8 @@
 const SVG = "http://www.w3.org/2000/svg";
 // Two widgets on one page load this module twice, so a count alone would give the same id twice.
 const UNIQUE = Math.random().toString(36).slice(2, 9);
+// How a space is made visible in the text of a token.
+const SPACE = "␣";
 let ids = 0;
 
 function filled(element, attributes, children) {
@@ -48,9 +50,11 @@ export function number(value, digits = 2) {
   return value === null || value === undefined ? "–" : value.toFixed(digits);
 }
 
-// A token as a reader sees it: in its own direction, a part of a character in monospace.
+// A token as a reader sees it: in its own direction, a part of a character in monospace, its space in front quiet.
 export function tokenSpan(token, attributes = {}) {
-  return h("bdi", { dir: "auto", ...attributes, class: `token${token.bytes ? " bytes" : ""}` }, token.text);
+  const spaced = token.text.length > 1 && token.text.startsWith(SPACE);
+  return h("bdi", { dir: "auto", ...attributes, class: `token${token.bytes ? " bytes" : ""}` },
+    spaced ? h("span", { class: "space" }, SPACE) : null, spaced ? token.text.slice(1) : token.text);
 }
 
 // For labels and titles: the same, isolated by characters since there is no element.

@@ -4,7 +4,8 @@
 
 const LAST = ["done", "error", "cancelled"];
 
-export function notebookTransport(model) {
+// gone: whether the kernel that made the widget is no more; what is sent then reaches nobody, and nothing says so.
+export function notebookTransport(model, gone = () => false) {
   const takers = new Map();
   const hear = reply => {
     takers.get(reply.id)?.(reply);
@@ -23,10 +24,12 @@ export function notebookTransport(model) {
     page: false,
     send(request, take) {
       takers.set(request.id, take);
-      post(request, () => hear({ id: request.id, event: "error", text: "the kernel does not answer; run the cell again" }));
+      const failed = () => hear({ id: request.id, event: "error", text: "the kernel does not answer; run the cell again" });
+      if (gone()) queueMicrotask(failed);
+      else post(request, failed);
     },
     cancel(id) {
-      post({ cancel: id }, () => {});
+      if (!gone()) post({ cancel: id }, () => {});
     },
     close() {
       model.off("msg:custom", hear);

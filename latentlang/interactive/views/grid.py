@@ -93,6 +93,7 @@ class GridView:
             yield part
             done += len(chunk)
             run.progress(done, total)
+            yield None  # a newer question about what is there already need not wait for the rest
         assert last is not None
         curves = []
         if label is not None:
