@@ -4,7 +4,7 @@
 export const SLOTS = 8;
 const GREY = SLOTS;
 const NONE = SLOTS + 1; // of what is no one language's
-const DASHES = ["", "7 3", "2 3", "9 3 2 3", "5 5", "12 4", "1 3 5 3", "3 2", "2 5", "1 2"];
+export const DASHES = ["", "7 3", "2 3", "9 3 2 3", "5 5", "12 4", "1 3 5 3", "3 2", "2 5", "1 2"];
 
 export function languageColours() {
   const slots = new Map();

@@ -7,6 +7,7 @@ import { VIEWS } from "./registry.js";
 
 VIEWS.push({ id: "grid", title: "Grid", needs: "grid", hint: "Every layer's likeliest token after every token", mount });
 
+const MOST_IN_LEGEND = 10;
 const SMALL = 0.005; // a change of probability that is not worth a sign
 
 // How the likeliest token of a cell differs from what the first lens or adapter gives it.
@@ -124,7 +125,7 @@ function mount(app) {
         else none += 1;
       }
     }
-    const shown = [...seen].filter(([, times]) => times).sort((a, b) => b[1] - a[1]);
+    const shown = [...seen].filter(([, times]) => times).sort((a, b) => b[1] - a[1]).slice(0, MOST_IN_LEGEND);
     legend.show(none ? [...shown, [null, none]] : shown);
   }
 

@@ -130,7 +130,7 @@ function mount(app) {
       const code = cell.top[0][0].language;
       if (code) seen.set(code, (seen.get(code) ?? 0) + 1);
     }
-    legend.show([...seen].filter(([, times]) => times).sort((a, b) => b[1] - a[1]).slice(0, 12));
+    legend.show([...seen].filter(([, times]) => times).sort((a, b) => b[1] - a[1]).slice(0, 10));
   }
 
   function isolate() {

@@ -13,12 +13,13 @@ export function makeReading(app) {
       unreliable: [], fresh: [], done: false, code: "" };
   }
 
-  // Languages of the cells so far, the most frequent first.
+  // Languages of the cells so far, those of the last column first, where the answer is, then the most frequent ones.
   function seen(cells) {
     const times = new Map();
-    for (const column of cells) {
-      for (const { top: [[token]] } of column ?? []) times.set(token.language, (times.get(token.language) ?? 0) + 1);
-    }
+    cells.forEach((column, at) => {
+      const weight = at === cells.length - 1 ? 1000 : 1;
+      for (const { top: [[token]] } of column ?? []) times.set(token.language, (times.get(token.language) ?? 0) + weight);
+    });
     times.delete(null);
     return [...times].sort((a, b) => b[1] - a[1]).map(([code]) => code);
   }

@@ -1,6 +1,7 @@
 // Trajectories: how likely each language's word of one concept is at every layer, over its null; pinned tokens too.
 import { h, newId, percent, quoted, svg, tableOf, tokenSpan } from "./dom.js";
 import { chip, languageMark, segmented, viewTools } from "./controls.js";
+import { DASHES } from "./colours.js";
 import { VIEWS } from "./registry.js";
 
 VIEWS.push({ id: "words", title: "Words", needs: "words", hint: "One concept's words over the layers, language by language", mount });
@@ -178,8 +179,16 @@ function mount(app) {
   }
 
   function lines() {
-    return data.rows.map((row, at) => ({ row, values: values(row, at), ...app.colours(rowCode(row)) }))
+    const drawn = data.rows.map((row, at) => ({ row, values: values(row, at), ...app.colours(rowCode(row)) }))
       .filter(line => line.values?.some(value => value !== null && value !== undefined));
+    // a second line of a language has its colour and a dash of its own
+    const times = new Map();
+    for (const line of drawn) {
+      const before = times.get(line.slot) ?? 0;
+      times.set(line.slot, before + 1);
+      line.dash = DASHES[(line.slot + before) % DASHES.length];
+    }
+    return drawn;
   }
 
   function nice(most) {
@@ -217,9 +226,9 @@ function mount(app) {
     let y, ticks;
     if (rank()) {
       const most = Math.max(10, app.open.model.vocabulary);
-      const decades = Math.ceil(Math.log10(most));
+      const decades = Math.log10(most);
       y = value => PAD.top + (inner.height * Math.log10(Math.max(1, value))) / decades;
-      ticks = [...Array(decades + 1).keys()].map(power => [10 ** power, (10 ** power).toLocaleString("en")]);
+      ticks = [...Array(Math.floor(decades) + 1).keys()].map(power => [10 ** power, (10 ** power).toLocaleString("en")]);
     } else {
       const all = drawn.flatMap(line => line.values).filter(value => value !== null);
       const highs = different() ? [] : drawn.flatMap(line => line.row.high ?? []).filter(value => value !== null);
