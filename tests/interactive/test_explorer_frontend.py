@@ -1,19 +1,13 @@
-"""The explorer's modules put together to one, and requests that come in another order than they were sent."""
+"""The explorer's modules put together to one."""
 
 from __future__ import annotations
 
 import re
 from importlib.resources import files
-from queue import SimpleQueue
-from threading import Event
 
 from latentlang.interactive.frontend import MODULES, STYLES, module, style
-from latentlang.interactive.messages import PageReply, PageRequest
-from latentlang.interactive.request_queue import RequestQueue
-from tests.support.explorer_standin import SLOW, Standin, standin_views
 
 STATIC = files("latentlang.interactive") / "static"
-_LAST = ("done", "error", "cancelled")
 
 
 def test_every_file_of_the_page_is_in_it_once_and_after_what_it_needs() -> None:
@@ -50,23 +44,3 @@ def test_nothing_is_made_of_html_and_nothing_is_fetched_from_elsewhere() -> None
         assert unsafe not in text, unsafe
     assert re.findall(r"https?://[^\"]*", text) == ["http://www.w3.org/2000/svg"]
     assert "url(" not in style() and "@import" not in style()
-
-
-def test_the_request_with_the_larger_number_is_the_newer_one_whatever_the_order() -> None:
-    with standin_views():
-        told: SimpleQueue[PageReply] = SimpleQueue()
-        first_came = Event()
-        queue = RequestQueue(Standin(rest=first_came), told.put)  # type: ignore[arg-type]
-        try:
-            asked = {"prompt": "fleur", "lens": "logit"}
-            queue.take(PageRequest(id=2, view="grid", channel="one", arguments=asked))
-            queue.take(PageRequest(id=1, view="grid", channel="one", arguments={**asked, "prompt": SLOW}))
-            first_came.set()
-            ended = {}
-            while len(ended) < 2:
-                reply = told.get(timeout=60)
-                if reply.event in _LAST:
-                    ended[reply.id] = reply.event
-        finally:
-            queue.close()
-    assert ended == {1: "cancelled", 2: "done"}

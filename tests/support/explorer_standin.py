@@ -18,8 +18,8 @@ from pydantic import ConfigDict
 
 from latentlang.errors import InputError
 from latentlang.interactive import view_registry
-from latentlang.interactive.frontend import module, style
 from latentlang.interactive.messages import Message
+from latentlang.interactive.page import explorer_page, script_data
 from latentlang.interactive.server import serving
 from latentlang.interactive.session import RequestRun
 from latentlang.language_names import language
@@ -74,9 +74,11 @@ class _View:
         if (prompt := asked.get("prompt")) is not None and not prompt.strip():
             raise InputError("the prompt is empty; type one")
         if prompt and SLOW in prompt:
-            while not run.cancelled.wait(0.02):
-                run.progress(1, 4)
-            session.cancelled.append(prompt)
+            try:
+                while not run.cancelled.wait(0.02):
+                    run.progress(1, 4)
+            finally:
+                session.cancelled.append(prompt)
         yield from {"open": _open, "grid": _grid, "words": _words, "languages": _languages}[self.name](
             session, asked, run
         )
@@ -105,7 +107,7 @@ def serving_standin(standin: Standin | None = None) -> Iterator[str]:
 def frozen_page() -> str:
     """A page that holds the replies to what it asks at first, as a file."""
     opening = next(_open(Standin(), {}, _silent()))
-    asked = {
+    asked: dict[str, dict[str, Any]] = {
         "open": {}, "grid": {"prompt": PROMPT, "lens": "logit"},
         "words": {"prompt": PROMPT, "label": "flower", "languages": [*FIRST], "tokens": []},
         "languages": {"label": "flower", "languages": list(dict.fromkeys((*opening["first"], *WORDS)))[:20]},
@@ -119,12 +121,7 @@ def frozen_page() -> str:
                 {"event": "done", "code": f"ll.{view}()"},
             ]
             recorded.append({"view": view, "arguments": arguments, "replies": replies})
-    data = json.dumps(recorded).replace("<", "\\u003c")
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>frozen</title><style>{style()}</style>'
-        f'</head><body><div id="explorer"></div><script type="module">{module()}\n'
-        f'start(document.getElementById("explorer"), frozenTransport({data}));</script></body></html>'
-    )
+    return explorer_page(f"frozenTransport({script_data(json.dumps(recorded))})")
 
 
 def _silent() -> RequestRun:
