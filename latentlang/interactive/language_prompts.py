@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from latentlang import defaults
 from latentlang.errors import InputError
+from latentlang.interactive.session import speaking
+from latentlang.language_names import language
 from latentlang.seeding import shuffled
 from latentlang.tasks import Prompt, Task
 from latentlang.tasks.words import translation_line
 
+# Prompts to begin with: what is asked for, and pairs of languages, where the task has them.
+_EXAMPLES = (("flower", "fr", "de"), ("dog", "ja", "fr"), ("book", "de", "zh"), ("sun", "en", "hi"))
 # Draws of the few-shot examples that are tried until the concept is none of them.
 _DRAWS = 5
 
@@ -51,3 +55,22 @@ def _translation(task: Task, label: str, code: str, *, source: str, shots: int) 
     line = translation_line(source, given[label][0], code, None)
     question, quote, rest = line.rpartition('" - ')
     return Prompt(label, code, label, examples, question, quote + rest)
+
+
+def example_prompts(task: Task) -> list[dict[str, str]]:
+    """A few prompts of a task of words to begin with, ``title`` and ``prompt``; none of a closed task."""
+    if task.closed:
+        return []
+    found, able = [], speaking(task)
+    for name, source, code in _EXAMPLES:
+        if source not in able or code not in task.languages:
+            continue
+        answers = task.answers(source)
+        label = next((label for label in answers if label.rpartition("/")[2] == name), None)
+        if label is None:
+            continue
+        prompt = language_prompt(task, label, code, source=source, shots=1)
+        if prompt is not None:
+            title = f"{language(source).name} to {language(code).name}: {answers[label][0]}"
+            found.append({"title": title, "prompt": str(prompt)})
+    return found

@@ -358,3 +358,15 @@ def test_messages_that_are_none_are_refused_in_one_line(text):
     with pytest.raises(InputError, match="message") as error:
         read_message(text)
     assert "\n" not in str(error.value) and len(str(error.value)) < 600
+
+
+def test_prompts_to_begin_with_name_a_concept_and_a_language(session):
+    (told,) = (reply.data for reply in replies(session, "open") if reply.data)
+    examples = told["examples"]
+    assert len(examples) >= 3
+    for example in examples:
+        concept = session.guess(example["prompt"])
+        asked = session.named(example["prompt"])[-1]
+        assert concept is not None and asked in session.task.languages
+        assert example["title"].endswith(example["prompt"].split('"')[-3])
+        assert language(asked).name in example["title"]

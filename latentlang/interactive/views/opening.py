@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from latentlang.interactive.language_prompts import example_prompts
 from latentlang.interactive.messages import Message
 from latentlang.interactive.session import BASE, RequestRun, Session
 from latentlang.interactive.view_registry import names, register
@@ -18,7 +19,7 @@ class OpeningArguments(Message):
 
 @dataclass(frozen=True)
 class OpeningView:
-    """One part: ``model, lenses, adapters, languages, first, task, concepts, prompt, views, saved``."""
+    """One part: ``model, lenses, adapters, languages, first, task, concepts, prompt, examples, views, saved``."""
 
     name: str = "open"
     arguments: type[Message] = OpeningArguments
@@ -46,6 +47,7 @@ class OpeningView:
             "task": session.task.name,
             "concepts": sorted(map(_concept, session.labels), key=lambda concept: concept["name"]),
             "prompt": session.prompt,
+            "examples": example_prompts(session.task),
             "views": list(names()),
             "saved": None,
         }  # fmt: skip
