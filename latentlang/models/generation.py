@@ -7,7 +7,7 @@ the item and the sample's number, whatever else is in the batch.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal, TypeVar
@@ -207,6 +207,53 @@ def generate_tokens(
         if progress is not None:
             progress(done, len(tokenized))
     return written
+
+
+def iter_tokens(
+    model: HookedLM, prompts: Sequence[PromptLike], *, new_tokens: int, edit: Edit | None = None
+) -> Generator[list[int | None]]:
+    """The tokens that `generate_tokens` gives, as they come: at each step each prompt's next one, None after its end.
+
+    All prompts run side by side, with the edit in force until the iterator ends or is closed.
+
+    Args:
+        model: the model; it is not changed.
+        prompts: texts, `Prompt` objects, or token ids, all of as many tokens.
+        new_tokens: how many at most.
+        edit: as of `generate_tokens`.
+
+    Raises:
+        InputError: no prompt, prompts of several lengths, an impossible number, or an edit elsewhere.
+        ModelError: as of `generate_tokens`; or several prompts of a model that takes them one by one.
+    """
+    check_count("new_tokens", new_tokens, least=1)
+    tokenized = _tokenized(model, prompts, new_tokens)
+    if len({*map(len, tokenized)}) > 1:
+        raise InputError(
+            "prompts that are gone on with token by token are of one length; take one after the other"
+        )
+    if len(tokenized) > 1 and (why := model.batching.one_by_one) is not None:
+        raise ModelError(f"{model.name} takes prompts one by one ({why}); go on with one after the other")
+    if edit is not None and not isinstance(edit.positions, str):
+        raise InputError("while a model writes, an edit is at 'last', 'new' or 'all' positions")
+    return _each_token(model, tokenized, new_tokens, edit)
+
+
+def _each_token(
+    model: HookedLM, prompts: Sequence[list[int]], new_tokens: int, edit: Edit | None
+) -> Generator[list[int | None]]:
+    ends = {*end_tokens(model).tolist()}
+    done = [False] * len(prompts)
+    with NextTokens(model, prompts, edit=edit) as running:
+        for step in range(new_tokens):
+            finished = torch.tensor(done, device=running.logits.device)
+            check_finite(model, running.logits.amax(-1), finished, edited=edit is not None)
+            tokens = running.logits.argmax(-1)
+            done = [before or token in ends for before, token in zip(done, tokens.tolist(), strict=True)]
+            yield [None if over else token for over, token in zip(done, tokens.tolist(), strict=True)]
+            if all(done) or step + 1 == new_tokens:
+                return
+            running.append(tokens.to(model.device))
 
 
 @dataclass
