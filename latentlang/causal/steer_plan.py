@@ -84,7 +84,7 @@ class SteerPlan:
             if any(name not in prompts for prompts in by_code.values()):
                 left_out["missing"] += 1
                 continue
-            item = _item(settled, name, prompt, by_code[settled.wanted][name])
+            item = steer_item(settled, name, prompt, by_code[settled.wanted][name])
             if item is None:
                 left_out["alike"] += 1
             else:
@@ -103,7 +103,7 @@ class SteerPlan:
         return cls(settled, asked[0::2], asked[1::2], made, left_out)
 
 
-def _item(settled: SteerLanguages, name: str, prompt: Prompt, direct: Prompt) -> SteerItem | None:
+def steer_item(settled: SteerLanguages, name: str, prompt: Prompt, direct: Prompt) -> SteerItem | None:
     """An item; None where its answer is another language's word in the prompt too, or its text too short to divide."""
     if not settled.words:
         begun, _rest = _divided(prompt.question)
