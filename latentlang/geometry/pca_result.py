@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
-from latentlang.arguments import ranges
-from latentlang.errors import InputError
+from latentlang.arguments import one_name, ranges
+from latentlang.errors import InputError, unknown
 from latentlang.geometry.basis import FILE as BASES
 from latentlang.geometry.basis import Basis, bases_file, load_bases
 from latentlang.geometry.geometry_settings import PCASettings
@@ -18,6 +18,7 @@ from latentlang.geometry.text import components
 from latentlang.remote_paths import located
 from latentlang.results import Result, ResultSettings, repeated
 from latentlang.storage.documents import damaged, reading
+from latentlang.storage.files import write_table
 from latentlang.storage.output import TABLE
 from latentlang.storage.tables import Columns, read_table
 
@@ -124,6 +125,79 @@ class PCAResult(Result[PCASettings]):
         from latentlang.figures.pca import pca_figure
 
         return pca_figure(self, **how)
+
+    def to_atlas(
+        self,
+        file: str | os.PathLike[str] | None = None,
+        *,
+        layer: int | None = None,
+        state: str | None = None,
+        axes: str | None = None,
+        components: tuple[int, int] = (1, 2),
+    ) -> pd.DataFrame:
+        """Points of one layer as Embedding Atlas takes them, for more prompts than a page of our own shows.
+
+        Embedding Atlas (Apple; ``pip install embedding-atlas``, not needed here) opens a parquet file, and its
+        command is told which columns are text and projection::
+
+            embedding-atlas points.parquet --text text --x projection_x --y projection_y
+
+        In a notebook its widget, ``EmbeddingAtlasWidget``, takes the table itself with the same names as ``text=``,
+        ``x=`` and ``y=``. So say its page on PyPI (version 0.26) and https://apple.github.io/embedding-atlas/tool.html,
+        read in November 2026; it was not run here. Further columns are what points can be coloured and filtered by.
+
+        Args:
+            file: a parquet file to write as well; None for none.
+            layer: its number; the last by default.
+            state: whose prompts, ``"base"`` or ``"tuned"``; the first there is by default.
+            axes: on whose axes; by default on their own, where there are such.
+            components: which two make the plane, from 1.
+
+        Returns:
+            A row a prompt: ``projection_x``, ``projection_y``, ``text``, ``question``, ``language``, ``label``,
+            ``item``, ``layer``, ``state``, ``axes``, ``row``.
+
+        Raises:
+            InputError: a layer, state, axes or component that is not there, or a file that cannot be written.
+        """
+        part = self.points(layer=layer, state=state, axes=axes)
+        names = [f"pc{number}" for number in components]
+        for name in names:
+            if name not in part:
+                raise InputError(f"this PCA has no component {name!r}; it has pc1 to pc{self.components}")
+        keep = ["text", "question", "language", "label", "item", "layer", "state", "axes", "row"]
+        table = part[[*names, *keep]].reset_index(drop=True)
+        table.columns = pd.Index(["projection_x", "projection_y", *keep])
+        # plain text: categories are ours, to hold a text once
+        table = table.astype(
+            dict.fromkeys(("text", "question", "language", "label", "item", "state", "axes"), str)
+        )
+        if file is not None:
+            write_table(Path(file), table)
+        return table
+
+    def points(
+        self, *, layer: int | None = None, state: str | None = None, axes: str | None = None
+    ) -> pd.DataFrame:
+        """The rows of one layer, state and axes, by row; arguments as of `to_atlas`.
+
+        Raises:
+            InputError: there are none.
+        """
+        layer = self.layers[-1] if layer is None else layer
+        if layer not in self.layers:
+            raise InputError(f"this PCA has no layer {layer}; it has {ranges(self.layers)}")
+        states = tuple(dict.fromkeys(name for name, _axes in self.views))
+        state = states[0] if state is None else one_name(state, "state")
+        if state not in states:
+            raise unknown("state", state, states)
+        known = tuple(name for whose, name in self.views if whose == state)
+        axes = (state if state in known else known[0]) if axes is None else one_name(axes, "axes")
+        if axes not in known:
+            raise unknown(f"axes of {state!r} prompts", axes, known)
+        table = self.table
+        chosen = (table["layer"] == layer) & (table["state"] == state) & (table["axes"] == axes)
+        return table[chosen].sort_values("row")
 
     def _content(self) -> dict[str, pd.DataFrame | bytes]:
         """Scores; the texts once per prompt, by ``state`` and ``row``; the variances; the axes."""
