@@ -92,6 +92,20 @@ def test_a_prompt_without_a_word_of_the_task_is_patched_and_it_is_said(session: 
     assert [word["language"] for word in part.data["words"]] == ["de"]
 
 
+def test_words_that_no_token_tells_apart_have_no_numbers_and_it_is_said(session: Session) -> None:
+    # one word in two languages of one spelling
+    given = cells(session)
+    target = given["target"]["prompt"].replace("fleur", "chien")
+    given["target"] = {"prompt": target.replace("Deutsch", "Svenska"), "layer": 6, "position": -1}
+    given["source"] = {"prompt": target.replace("Deutsch", "Norsk"), "layer": 6, "position": -1}
+    part = ask(session, "patch", **given)[0].data
+    assert part is not None
+    assert [(word["language"], word["word"]) for word in part["words"]] == [("sv", "hund"), ("no", "hund")]
+    for word in part["words"]:
+        assert [word[name] for name in ("before", "after", "random", "low", "high")] == [None] * 5
+        assert "no token" in word["why"]
+
+
 def test_a_concept_that_both_prompts_have_is_told_once(session: Session) -> None:
     _source, target = starting_prompts(session)
     wanted, why = words_wanted(session, target, target)

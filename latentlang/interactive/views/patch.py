@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from pydantic import Field
 
@@ -86,7 +85,7 @@ class PatchView:
             with session.state(arguments.adapter):
                 patch = patching.at(source.layer, target.layer)
             yield {
-                "words": _words(patch, wanted), "why": why, "size": plain(patch.size, 4),
+                "words": _words(patch, wanted), "why": why, "size": round(patch.size, 4),
                 **_tops(session, patch, (source.prompt, target.prompt)),
             }  # fmt: skip
             return
@@ -208,15 +207,14 @@ def _patching(
 
 
 def _words(patch: CellPatch, wanted: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    rows = patch.words.to_dict("records")
+    columns = ["before", "after", "random", "low", "high"]
+    bounds = {"low": patch.random.min(0), "high": patch.random.max(0)}
+    numbers = plain(patch.words.assign(**bounds)[columns].to_numpy(float))
+    rows = patch.words[["name", "word", "why"]].astype(str).to_dict("records")
     return [
-        {
-            **wanted[str(row["name"])], "name": row["name"], "word": row["word"], "why": row["why"],
-            "before": plain(row["before"]), "after": plain(row["after"]), "random": plain(row["random"]),
-            "low": plain(draws.min()), "high": plain(draws.max()),
-        }
-        for row, draws in zip(rows, np.asarray(patch.random).T, strict=True)
-    ]  # fmt: skip
+        {**wanted[row["name"]], **row, **dict(zip(columns, values, strict=True))}
+        for row, values in zip(rows, numbers, strict=True)
+    ]
 
 
 def _tops(session: Session, patch: CellPatch, prompts: Sequence[str]) -> dict[str, list[list[Any]]]:
@@ -228,8 +226,10 @@ def _tops(session: Session, patch: CellPatch, prompts: Sequence[str]) -> dict[st
 
     def told(table: pd.DataFrame) -> list[list[Any]]:
         return [
-            [owners.record(int(token), words), plain(p)]
-            for token, p in zip(table["id"], table["probability"], strict=True)
+            [owners.record(token, words), p]
+            for token, p in zip(
+                table["id"].tolist(), plain(table["probability"].to_numpy(float)), strict=True
+            )
         ]
 
     return {"before": told(patch.before), "after": told(patch.after)}

@@ -14,7 +14,6 @@ from latentlang.causal.prompt_steering import ARMS, STRENGTH, TOKENS, LanguageMe
 from latentlang.causal.trace_switch import find_switch, latest_language
 from latentlang.interactive.loading_code import loading_lines
 from latentlang.interactive.messages import Message
-from latentlang.interactive.numbers import plain
 from latentlang.interactive.session import BASE, RequestRun, Session
 from latentlang.interactive.token_owners import TokenOwners, token_owners, words_of
 from latentlang.interactive.view_registry import register
@@ -83,7 +82,7 @@ class SteerView:
 
         yield {
             "wanted": steering.wanted, "asked": steering.asked, "layers": steering.layers, "from": begun(),
-            "lengths": {str(layer): plain(length, 3) for layer, length in steering.lengths.items()},
+            "lengths": {str(layer): round(length, 3) for layer, length in steering.lengths.items()},
         }  # fmt: skip
         written: dict[str, list[int]] = {arm: [] for arm in ARMS}
         done: set[str] = set()
