@@ -209,7 +209,7 @@ function mount(app) {
     drag.over = under && sides.target.grid.body.contains(under) ? under : null;
     sides.target.grid.mark("over", drag.over && sides.target.grid.placeOf(drag.over));
     const box = both.getBoundingClientRect();
-    line(centre(drag.cell), [event.clientX - box.left, event.clientY - box.top]);
+    line(edge(drag.cell), [event.clientX - box.left, event.clientY - box.top]);
   });
   sides.source.grid.body.addEventListener("pointerup", event => {
     if (!drag) return;
@@ -239,15 +239,17 @@ function mount(app) {
   });
 
   // --- the arrow --------------------------------------------------------------------------------------------------
-  function centre(cell) {
+  function edge(cell) {
     const outer = both.getBoundingClientRect(), box = cell.getBoundingClientRect();
-    return [(box.left + box.right) / 2 - outer.left, (box.top + box.bottom) / 2 - outer.top];
+    return [box.right - outer.left, (box.top + box.bottom) / 2 - outer.top];
   }
 
-  function line([x, y], [toX, toY]) {
-    const angle = Math.atan2(toY - y, toX - x), tip = 9;
+  // From the right edge of a cell to a point, or to the right edge of another cell, around what lies between.
+  function line([x, y], [toX, toY], around = false) {
+    const tip = 9, angle = around ? Math.PI : Math.atan2(toY - y, toX - x), out = Math.max(x, toX) + 26;
     const wing = turn => `${toX - tip * Math.cos(angle + turn)} ${toY - tip * Math.sin(angle + turn)}`;
-    arrow.setAttribute("d", `M${x} ${y} L${toX} ${toY} M${wing(0.4)} L${toX} ${toY} L${wing(-0.4)}`);
+    const way = around ? `C${out} ${y} ${out} ${toY} ${toX} ${toY}` : `L${toX} ${toY}`;
+    arrow.setAttribute("d", `M${x} ${y} ${way} M${wing(0.45)} L${toX} ${toY} L${wing(-0.45)}`);
   }
 
   function seen(cell, grid) {
@@ -259,7 +261,7 @@ function mount(app) {
     const from = state.source && sides.source.grid.at(state.source.layer, state.source.position);
     const to = state.target && sides.target.grid.at(state.target.layer, state.target.position);
     if (!from || !to || !seen(from, sides.source.grid) || !seen(to, sides.target.grid)) arrow.removeAttribute("d");
-    else line(centre(from), centre(to));
+    else line(edge(from), edge(to), true);
   }
   for (const { grid } of Object.values(sides)) grid.scroller.addEventListener("scroll", drawArrow);
   const resized = new ResizeObserver(drawArrow);
@@ -281,7 +283,7 @@ function mount(app) {
     drawArrow();
     mine.grid.read(prompt, `patch ${name}`, data => {
       mine.read = prompt;
-      app.useColours([data.asked, ...(data.named ?? [])].filter(Boolean));
+      app.useColours(["en", data.asked, ...(data.named ?? []), ...app.open.first].filter(Boolean));
       mine.box.scrollTop = mine.box.scrollHeight; // the last line is the one that counts
       state[name] = { layer: state.layer ?? count, position: data.tokens.length - 1 };
       then();

@@ -42,7 +42,7 @@ function mount(app) {
 
   function choose(code) {
     state.wanted = code;
-    app.useColours([code]);
+    app.useColours(["en", code, app.reading?.data?.asked, ...app.open.first].filter(Boolean));
     for (const [other, button] of buttons) {
       button.setAttribute("aria-checked", String(other === code));
       button.setAttribute("aria-pressed", String(other === code));
@@ -129,7 +129,7 @@ function mount(app) {
     state.cancel = app.ask("steer", { prompt: store.get("prompt"), language: state.wanted, strength: Number(strength.input.value),
       layers: asked, tokens: length, adapter: store.get("adapter") }, {
       progress: (done, total) => {
-        about.textContent = state.head ? `written; telling whose tokens these are: ${done} of ${total} texts …`
+        about.textContent = state.head ? `written; looking up whose tokens these are: ${Math.round((100 * done) / total)} % …`
           : `reading the language’s direction: ${done} of ${total} prompts …`;
       },
       part: data => {
@@ -223,8 +223,7 @@ function mount(app) {
     const asked = app.reading?.data?.asked ?? null;
     choose(["ja", "fr", ...codes].find(code => codes.includes(code) && code !== asked && code !== "en"));
     languageButtons();
-    if (app.live) write();
-    else write();
+    write();
   }
 
   let prompted = null;
@@ -238,8 +237,15 @@ function mount(app) {
     draw();
     if (state.head) tellAbout();
   });
+  // Which language the prompt asks for is known once it is read, or cannot be.
+  let awaited = false;
+  store.subscribe("reading", () => {
+    if (awaited) start();
+    awaited = false;
+  });
   return { element, hide: () => {}, show: () => {
-    if (!state.wanted) start();
+    if (!state.wanted && app.reading && !app.reading.data) awaited = true;
+    else if (!state.wanted) start();
     else if (prompted !== store.get("prompt")) write();
     prompted = store.get("prompt");
   } };
