@@ -210,10 +210,10 @@ def _words(patch: CellPatch, wanted: Mapping[str, Mapping[str, Any]]) -> list[di
     columns = ["before", "after", "random", "low", "high"]
     bounds = {"low": patch.random.min(0), "high": patch.random.max(0)}
     numbers = plain(patch.words.assign(**bounds)[columns].to_numpy(float))
-    rows = patch.words[["name", "word", "why"]].astype(str).to_dict("records")
+    rows = patch.words[["name", "word", "why"]].astype(str).itertuples(index=False, name=None)
     return [
-        {**wanted[row["name"]], **row, **dict(zip(columns, values, strict=True))}
-        for row, values in zip(rows, numbers, strict=True)
+        {**wanted[name], "name": name, "word": word, "why": why, **dict(zip(columns, values, strict=True))}
+        for (name, word, why), values in zip(rows, numbers, strict=True)
     ]
 
 
