@@ -299,6 +299,7 @@ function mount(app) {
     app.ask("patch", cellsAsked(), {
       part: data => {
         state.patch = data;
+        app.useColours(["en", ...data.words.map(word => word.language)]);
         show();
       },
       done: code => {

@@ -199,7 +199,7 @@ function mount(app) {
   }
 
   function draw() {
-    for (const name of Object.keys(ARMS)) drawArm(name);
+    for (const name of Object.keys(state.arms)) drawArm(name);
   }
 
   const switches = () => Object.entries(ARMS).map(([arm, title]) => {
