@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from latentlang.questions import CodeResult, QuestionResult, ask, humaneval, read_questions
     from latentlang.reproduction import reproduce
     from latentlang.saved import open_result
+    from latentlang.sweeps import SweepResult, sweep
     from latentlang.tasks import Prompt, Task, task
     from latentlang.training import Recipe, TrainingResult, recipe, train
     from latentlang.translation import (
@@ -147,6 +148,7 @@ __all__ = [
     "Sae",
     "SteerResult",
     "SteeredPrompt",
+    "SweepResult",
     "Task",
     "TokenLanguages",
     "TraceResult",
@@ -202,6 +204,7 @@ __all__ = [
     "score_translations",
     "steer",
     "steer_prompt",
+    "sweep",
     "task",
     "token_languages",
     "trace",
@@ -275,6 +278,7 @@ _HOMES = {
     "latentlang.questions": ("CodeResult", "QuestionResult", "ask", "humaneval", "read_questions"),
     "latentlang.reproduction": ("reproduce",),
     "latentlang.saved": ("open_result",),
+    "latentlang.sweeps": ("SweepResult", "sweep"),
     "latentlang.tasks": ("Prompt", "Task", "task"),
     "latentlang.training": ("Recipe", "TrainingResult", "recipe", "train"),
     "latentlang.translation": (
@@ -321,6 +325,7 @@ _ROOMS = (
     "reproduction",
     "results",
     "saved",
+    "sweeps",
     "tasks",
     "training",
     "translation",

@@ -30,6 +30,7 @@ from latentlang.paths import given_path
 from latentlang.questions import CodeResult, QuestionResult
 from latentlang.results import Result
 from latentlang.storage.output import kind_of
+from latentlang.sweeps.sweep_result import SweepResult
 from latentlang.training import TrainingResult
 from latentlang.translation import TranslationResult, TranslationScores
 from latentlang.units import FeatureAblationResult, FeaturesResult, NeuronAblationResult, NeuronsResult
@@ -45,7 +46,7 @@ RESULT_CLASSES: Mapping[str, type[Result[Any]]] = MappingProxyType({
         EvaluationResult, ExplorerResult, FeatureAblationResult, FeaturesResult, FertilityResult, GapResult,
         InstructionsResult, JudgementResult, LanguageMassResult, LensResult, MultilingualLensResult,
         NeuronAblationResult, NeuronsResult, PCAResult, PatchResult, PatchscopeResult, PivotByLensResult,
-        PivotUseResult, QuestionResult, SteerResult, TokenLanguages, TraceResult, TrainingResult,
+        PivotUseResult, QuestionResult, SteerResult, SweepResult, TokenLanguages, TraceResult, TrainingResult,
         TranslationResult, TranslationScores,
     )
 })  # fmt: skip

@@ -23,6 +23,9 @@ ORDER = (
     "cli", "__main__", "__init__",
     "questions", "judging", "translation", "comparison", "saved", "interactive", "reproduction", "cli",
     "__main__", "__init__",
+    "questions", "judging", "translation", "comparison", "sweeps", "saved", "widgets",
+    "reproduction", "cli", "__main__",
+    "__init__",
 )  # fmt: skip
 #: Pairs that know each other only when a method runs or for a type: a result draws or compares itself (the pattern of
 #: pandas' ``.plot``).

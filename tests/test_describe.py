@@ -40,6 +40,7 @@ def test_every_kind_of_result_has_its_own_words():
         "judging.judgement_result",
         "lens",
         "questions",
+        "sweeps.sweep_result",
         "training",
         "translation.scores_result",
         "translation.translation_result",

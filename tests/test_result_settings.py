@@ -35,6 +35,7 @@ from latentlang.provenance import Provenance
 from latentlang.questions import CodeResult, QuestionResult
 from latentlang.results import ResultSettings
 from latentlang.storage import format1
+from latentlang.sweeps import SweepResult
 from latentlang.training import TrainingResult
 from latentlang.training.training_settings import TrainingSettings
 from latentlang.translation import TranslationResult, TranslationScores
@@ -47,7 +48,7 @@ KINDS = (
     ErasureResult, PatchResult, PivotUseResult, SteerResult, TraceResult, TokenLanguages, BarrierResult,
     NeuronsResult, NeuronAblationResult, LanguageMassResult, PivotByLensResult, FeaturesResult,
     FeatureAblationResult, InstructionsResult, AnswerResult, QuestionResult, CodeResult, JudgementResult,
-    GapResult, ComparisonGroup, TranslationScores, TranslationResult,
+    GapResult, ComparisonGroup, TranslationScores, TranslationResult, SweepResult,
 )  # fmt: skip
 #: A recipe as a result stores it.
 _RECIPE = json.loads((FORMAT1 / "adapter" / "metadata.json").read_text())["provenance"]["settings"]["recipe"]

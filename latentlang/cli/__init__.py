@@ -51,6 +51,7 @@ from latentlang.cli.reproduce import reproduce
 from latentlang.cli.score import score
 from latentlang.cli.shell_words import at_shell
 from latentlang.cli.steer import steer
+from latentlang.cli.sweep import sweep
 from latentlang.cli.tokens import tokens
 from latentlang.cli.trace import trace
 from latentlang.cli.train import train
@@ -88,7 +89,7 @@ _COMMANDS = {
         judge,
         gap,
     ),
-    "Training, and what it changed": (train, recipes, compare),
+    "Training, and what it changed": (train, recipes, compare, sweep),
     "Data, and what there is": (doctor, models, languages, tasks, fertility, reproduce),
 }
 _GROUPS = {"Training, and what it changed": (instructions,), "Data, and what there is": (data,)}

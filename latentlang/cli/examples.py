@@ -78,6 +78,11 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("reproduce --only fig1 --model pocket --out out", "one figure, on the embedded model"),
         ("reproduce ultralink --dry-run", "another paper: what of it can be had here"),
     ),
+    "sweep": (
+        ("sweep sweep.yaml --dry-run", "the table of jobs"),
+        ("sweep sweep.yaml --jobs 2", "two at once; given again, it goes on"),
+        ("sweep sweep.yaml --slurm", "as an array script for a cluster"),
+    ),
     "evaluate": (
         ("evaluate --task sentiment,nli --lang ja,hi", "accuracies with intervals"),
         ("evaluate --adapter adapter --lang ja", "without and with an adapter"),

@@ -41,6 +41,7 @@ from tests.support.known import written
 from tests.support.lens_standin import lens_result
 from tests.support.object_store import new_memory
 from tests.support.parallel import PARAGRAPHS
+from tests.support.planted_jobs import swept
 from tests.support.planted_judges import PlantedJudge
 from tests.support.planted_languages import CODES, world
 from tests.support.question_files import code_result, small_questions
@@ -55,7 +56,7 @@ ROOMS = (
     "causal.pivot_use_result", "causal.steer_result", "causal.trace_result", "comparison", "evaluation",
     "generation.answer_result", "geometry", "geometry.directions_result", "geometry.erasure_result",
     "instructions.description", "judging.gap_result", "judging.judgement_result", "lens", "lens.barrier_result",
-    "lens.bits", "lens.mass_result", "questions", "training", "translation.scores_result",
+    "lens.bits", "lens.mass_result", "questions", "sweeps.sweep_result", "training", "translation.scores_result",
     "translation.translation_result", "units.ablation_result", "units.features_ablation",
     "units.features_result", "units.neurons_result",
 )  # fmt: skip
@@ -106,7 +107,7 @@ def shown(tmp_path_factory) -> dict[str, Displayed]:
             [JudgedAnswer("1", "de", "Wo?", "Da."), JudgedAnswer("2", "de", "Wer?", "Ich.")],
             judges=PlantedJudge(lambda *_: "[[4]]"), progress=False,
         ),
-        ll.gap(pd.DataFrame({"arm": ["native", "google"], "score": [0.5, 0.25]})),
+        ll.gap(pd.DataFrame({"arm": ["native", "google"], "score": [0.5, 0.25]})), swept(),
         Built("answer", (single("1", "de", "Wo?", "Da."),), (Dropped("2", "de", "short-answer", "Wann?"),)),
         CultureBuilt("culture", (single("1", "de", "Wo?", "Da."),)),
         PipelineReport(Path("data"), (PipelineStepReport("one", "answer", 4),)),
