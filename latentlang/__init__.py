@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from latentlang.questions import CodeResult, QuestionResult, ask, humaneval, read_questions
     from latentlang.reproduction import reproduce
     from latentlang.saved import open_result
+    from latentlang.sizing import SizePlan, plan
     from latentlang.sweeps import SweepResult, sweep
     from latentlang.tasks import Prompt, Task, task
     from latentlang.training import Recipe, TrainingResult, recipe, train
@@ -146,6 +147,7 @@ __all__ = [
     "QuestionResult",
     "Recipe",
     "Sae",
+    "SizePlan",
     "SteerResult",
     "SteeredPrompt",
     "SweepResult",
@@ -196,6 +198,7 @@ __all__ = [
     "pca",
     "pivot_by_lens",
     "pivot_test",
+    "plan",
     "read_prompts",
     "read_questions",
     "read_sae",
@@ -278,6 +281,7 @@ _HOMES = {
     "latentlang.questions": ("CodeResult", "QuestionResult", "ask", "humaneval", "read_questions"),
     "latentlang.reproduction": ("reproduce",),
     "latentlang.saved": ("open_result",),
+    "latentlang.sizing": ("SizePlan", "plan"),
     "latentlang.sweeps": ("SweepResult", "sweep"),
     "latentlang.tasks": ("Prompt", "Task", "task"),
     "latentlang.training": ("Recipe", "TrainingResult", "recipe", "train"),
@@ -325,6 +329,7 @@ _ROOMS = (
     "reproduction",
     "results",
     "saved",
+    "sizing",
     "sweeps",
     "tasks",
     "training",

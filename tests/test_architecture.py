@@ -24,6 +24,7 @@ ORDER = (
     "questions", "judging", "translation", "comparison", "saved", "interactive", "reproduction", "cli",
     "__main__", "__init__",
     "questions", "judging", "translation", "comparison", "sweeps", "saved", "widgets",
+    "questions", "judging", "translation", "comparison", "sizing", "sweeps", "saved", "widgets",
     "reproduction", "cli", "__main__",
     "__init__",
 )  # fmt: skip

@@ -47,6 +47,7 @@ from latentlang.cli.options import with_load_options, with_paths
 from latentlang.cli.patch import patch
 from latentlang.cli.pca import pca
 from latentlang.cli.pivot import pivot
+from latentlang.cli.plan import plan
 from latentlang.cli.reproduce import reproduce
 from latentlang.cli.score import score
 from latentlang.cli.shell_words import at_shell
@@ -90,7 +91,7 @@ _COMMANDS = {
         gap,
     ),
     "Training, and what it changed": (train, recipes, compare, sweep),
-    "Data, and what there is": (doctor, models, languages, tasks, fertility, reproduce),
+    "Data, and what there is": (doctor, plan, models, languages, tasks, fertility, reproduce),
 }
 _GROUPS = {"Training, and what it changed": (instructions,), "Data, and what there is": (data,)}
 for heading, commands in _COMMANDS.items():

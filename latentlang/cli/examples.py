@@ -372,6 +372,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ),
     ),
     "doctor": (("doctor --model gemma3-270m", "is it read exactly, and what will it cost?"),),
+    "plan": (
+        ("plan --model mistral --lang 100 --prompts 1e6", "hours, disk, network and memory on one GPU"),
+        ("plan --model qwen2.5-7b --part harvest --layers 8-20 --on a100", "a harvest of some layers alone"),
+    ),
     "models": (("models", "what can be run right now"), ("models --json", "for a program")),
     "languages": (("languages", "codes, names and scripts"),),
     "tasks": (("tasks", "what can be asked"),),

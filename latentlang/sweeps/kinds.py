@@ -1,6 +1,6 @@
 """The kinds of job of a sweep: what each is told, over what it goes, how it is run and which numbers it gives.
 
-A kind is one `register_kind(JobKind(...))`; those that come with the package are in `shipped_kinds.py`.
+A kind is one `register_kind(JobKind(...))`; those of the package are in `latentlang.sweeps.shipped_kinds`.
 """
 
 from __future__ import annotations

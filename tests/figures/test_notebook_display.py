@@ -56,7 +56,8 @@ ROOMS = (
     "causal.pivot_use_result", "causal.steer_result", "causal.trace_result", "comparison", "evaluation",
     "generation.answer_result", "geometry", "geometry.directions_result", "geometry.erasure_result",
     "instructions.description", "judging.gap_result", "judging.judgement_result", "lens", "lens.barrier_result",
-    "lens.bits", "lens.mass_result", "questions", "sweeps.sweep_result", "training", "translation.scores_result",
+    "lens.bits", "lens.mass_result", "questions", "sizing.planning", "sweeps.sweep_result", "training",
+    "translation.scores_result",
     "translation.translation_result", "units.ablation_result", "units.features_ablation",
     "units.features_result", "units.neurons_result",
 )  # fmt: skip
@@ -108,6 +109,7 @@ def shown(tmp_path_factory) -> dict[str, Displayed]:
             judges=PlantedJudge(lambda *_: "[[4]]"), progress=False,
         ),
         ll.gap(pd.DataFrame({"arm": ["native", "google"], "score": [0.5, 0.25]})), swept(),
+        ll.plan("mistral"),
         Built("answer", (single("1", "de", "Wo?", "Da."),), (Dropped("2", "de", "short-answer", "Wann?"),)),
         CultureBuilt("culture", (single("1", "de", "Wo?", "Da."),)),
         PipelineReport(Path("data"), (PipelineStepReport("one", "answer", 4),)),
