@@ -13,6 +13,7 @@ USUAL_WIDTH = 860
 TITLE_SIZE, SUBTITLE_SIZE = 19.0, 12.5
 TITLE_LINE, SUBTITLE_LINE = 25, 17  # pixels of a further line
 _TOP, _RIGHT = 18, 12
+_BAR = 124  # plotly's buttons, beside the first line of the title
 _LIFT = 0.7  # of the size
 _TOP_LEFT = {"x": 0, "y": 1, "yref": "container", "yanchor": "top"}
 #: Where a title stands: over its plot; where names of rows stand beside the plot, over the page's caption.
@@ -35,7 +36,7 @@ def fitted(figure: go.Figure, *, width: int | None = None) -> None:
     title, subtitle = unbroken(meta, layout.title)
     left = _left(layout)
     room = (width or max(USUAL_WIDTH, least)) - left - _RIGHT
-    texts = broken(title, room, TITLE_SIZE), broken(subtitle, room, SUBTITLE_SIZE)
+    texts = broken(title, room - _BAR, TITLE_SIZE), broken(subtitle, room, SUBTITLE_SIZE)
     more = round(_height(*texts) - _height(layout.title.text, layout.title.subtitle.text or ""))
     if more:
         meta["heading"] = [title, subtitle]
@@ -47,7 +48,8 @@ def fitted(figure: go.Figure, *, width: int | None = None) -> None:
     if more and layout.height is not None:
         layout.height += more
         layout.margin.t = (layout.margin.t or 0) + more
-    needed = int(max(pixels(texts[0], TITLE_SIZE), pixels(texts[1], SUBTITLE_SIZE)) + left + _RIGHT)
+    widths = pixels(texts[0], TITLE_SIZE) + _BAR, pixels(texts[1], SUBTITLE_SIZE)
+    needed = int(max(widths) + left + _RIGHT)
     if width is None and least and needed > least:
         meta["least_width"] = min(needed, max(USUAL_WIDTH, least))
     if meta:

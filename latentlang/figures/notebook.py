@@ -71,7 +71,8 @@ _NARROW_SCRIPT = """<script>
       narrow = !narrow;
       const figure = narrow ? { data: traces, layout } : given;
       drawn.style.height = `${figure.layout.height}px`;
-      Plotly.newPlot(drawn, figure.data, structuredClone(figure.layout), CONFIG);
+      Plotly.newPlot(drawn, figure.data, structuredClone(figure.layout),
+        narrow ? { ...CONFIG, displayModeBar: false } : CONFIG); // there is no room for it beside the title
     };
     new ResizeObserver(draw).observe(drawn.parentElement);
     draw();

@@ -336,7 +336,7 @@ def test_a_tuned_lens_is_named_in_title_subtitle_caption_and_footer() -> None:
     plain, tuned = (
         lens_figure(lens_result(["ja"], settings={"lens": lens})).layout for lens in ("logit", "tuned")
     )
-    assert "through a tuned lens: French to Japanese" in tuned.title.text
+    assert "through a tuned lens: French to Japanese" in tuned.title.text.replace("<br>", " ")
     assert "· tuned lens ·" in tuned.title.subtitle.text and "· logit lens ·" in plain.title.subtitle.text
     assert "tuned lens" in tuned.meta["made_with"] and "logit lens" in plain.meta["made_with"]
     caption = " ".join(tuned.meta["how_to_read"])

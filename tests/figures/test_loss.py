@@ -83,7 +83,7 @@ def test_a_run_of_one_step_is_a_point() -> None:
 
 def test_words_say_what_was_trained_and_in_which_units() -> None:
     figure = loss_figure(loss_result())
-    assert figure.layout.title.text.startswith(
+    assert figure.layout.title.text.replace("<br>", " ").startswith(
         "<b>Question translation: Chinese, Spanish and Russian to English</b>"
     )
     assert "中文" in figure.layout.title.text

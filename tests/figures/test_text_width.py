@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import plotly.graph_objects as go
 import pytest
 
+from latentlang.figures.headings import TITLE_SIZE, fitted
 from latentlang.figures.text_width import broken, lines, pixels
 
 
@@ -40,3 +42,12 @@ def test_a_line_ends_where_a_part_ends() -> None:
         == "model pocket · 12 items ·<br>policy exclusive"
     )
     assert broken("Norwegian Norsk (7 of 12)", 130, 12) == "Norwegian Norsk<br>(7 of 12)"
+
+
+@pytest.mark.parametrize("width", [320, 640, 860])
+def test_the_first_line_of_a_title_leaves_room_for_plotlys_buttons(width):
+    words = "what each layer would say of a question that is long enough for several lines"
+    figure = go.Figure(layout={"title": {"text": f"<b>{words}</b>", "subtitle": {"text": words}, "x": 0}})
+    fitted(figure, width=width)
+    assert pixels(figure.layout.title.text, TITLE_SIZE) <= width - 120
+    assert figure.layout.title.text.replace("<br>", " ") == f"<b>{words}</b>"
