@@ -476,12 +476,12 @@ def _asked(parts: Parts) -> list[tuple[str, str, str]]:
             f"{related['script and fertility taken out']}, p {related['p']} ([five systems](five-systems.md), "
             "`languages.csv`). The 101 printed changes are there (`changes.csv` has their means); the alignment of "
             "Llama 3 is not.",
-            "latentlang harvest --model BASE --task continuation --data udhr --lang flores101 --out base",
+            "latentlang harvest --model BASE --task continuation --data FOLDER --lang flores101 --out base",
         ),
         (
             "Why do languages in scripts of their own lose on the way into English?",
             "That they do is in the table by script. Why: not answered.",
-            f"latentlang compare {theirs} --task continuation --data udhr --lang flores101 --parts lens,geometry",
+            f"latentlang compare {theirs} --task continuation --data FOLDER --lang flores101 --parts lens,geometry",
         ),
         (
             "Does the meaning align, or only the output's language change?",
