@@ -112,8 +112,7 @@ def answers(folder: Path) -> pd.DataFrame:
                 _shares(result, prompt, code)
                 for prompt, asked in enumerate(result.settings.asked) if asked == code
             ])  # fmt: skip
-            # of few answers the interval is Student's t, which does not know that a share is none below 0
-            low, high = np.clip(bootstrap_means(shares), 0, 1)
+            low, high = bootstrap_means(shares, least=0, most=1)
             for place, kind in enumerate(_KINDS):
                 rows.append({
                     "arm": arm, "seed": seed, "language": code, "kind": kind, "n": len(shares),
