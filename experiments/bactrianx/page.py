@@ -484,6 +484,7 @@ def _layers(parts: Mapping[str, pd.DataFrame]) -> str:
         for scope, own in aligned.groupby("scope", sort=False)
     ]
     made, real = parts["effects"], parts["contrasts"]
+    trained = _found(real, kind="written-anew", arm="answered in English", other="four languages", asked="ru")
     english = _found(made, kind="languages", arm="all in English", other="eight", asked="seven others")
     eight = _found(made, kind="languages", arm="eight", other="en alone", asked="seven others")
     blocks = [
@@ -520,7 +521,8 @@ def _layers(parts: Mapping[str, pd.DataFrame]) -> str:
             "loss of right answers in seven of them by "
             f"{between(english['difference'], english['low'], english['high'])} nats a token; eight languages are "
             f"{between(-eight['difference'], -eight['high'], -eight['low'])} below English alone. On Gemma 3 270M, "
-            "small sets in four languages after Bactrian-X's recipe, answered in English, raise it in Russian by "
+            f"small sets in four languages after Bactrian-X's recipe ({counted(int(trained['seeds']), 'seed')}, "
+            "intervals over answers), answered in English, raise it in Russian by "
             f"{_contrast(real, 'answered in English', 'ru')} and in French, which none was trained on, by "
             f"{_contrast(real, 'answered in English', 'fr')}; English alone is not told from four languages there "
             f"(Russian {_contrast(real, 'English alone', 'ru')}). All of it: [Instruction data, tried "

@@ -325,8 +325,8 @@ def _gemma(parts: Parts) -> str:
             "many steps; a "
             "seed is that of order and first weights, and items stay the same. *Change*: loss after training "
             "less loss "
-            "before, mean over seeds; intervals: 95 %, bootstrap over the answers of a set, which say nothing "
-            "of other "
+            "before, mean over seeds; intervals: 95 %, bootstrap over the answers of a set (of 3 to 9 of them "
+            "Student's t), which say nothing of other "
             "seeds, so that the range over seeds stands beside them where there are several."
         ),
     ]
