@@ -19,14 +19,8 @@ ORDER = (
     "language_id", "seeding", "devices", "progress",
     "storage", "provenance", "results", "stats", "downloads", "tasks", "answers", "models", "activations", "geometry",
     "figures", "lens", "causal", "units", "instructions", "generation", "training", "evaluation", "code_execution",
-    "questions", "judging", "translation", "comparison", "saved", "cluster", "widgets", "interactive", "reproduction",
-    "cli", "__main__", "__init__",
-    "questions", "judging", "translation", "comparison", "saved", "interactive", "reproduction", "cli",
-    "__main__", "__init__",
-    "questions", "judging", "translation", "comparison", "sweeps", "saved", "widgets",
-    "questions", "judging", "translation", "comparison", "sizing", "sweeps", "saved", "widgets",
-    "reproduction", "cli", "__main__",
-    "__init__",
+    "questions", "judging", "translation", "comparison", "sizing", "sweeps", "saved", "cluster", "interactive",
+    "reproduction", "cli", "__main__", "__init__",
 )  # fmt: skip
 #: Pairs that know each other only when a method runs or for a type: a result draws or compares itself (the pattern of
 #: pandas' ``.plot``).

@@ -15,6 +15,7 @@ from latentlang.geometry.basis import FILE as BASES
 from latentlang.geometry.basis import Basis, bases_file, load_bases
 from latentlang.geometry.geometry_settings import PCASettings
 from latentlang.geometry.text import components
+from latentlang.paths import given_path
 from latentlang.remote_paths import located
 from latentlang.results import Result, ResultSettings, repeated
 from latentlang.storage.documents import damaged, reading
@@ -173,7 +174,7 @@ class PCAResult(Result[PCASettings]):
             dict.fromkeys(("text", "question", "language", "label", "item", "state", "axes"), str)
         )
         if file is not None:
-            write_table(Path(file), table)
+            write_table(given_path(file), table)
         return table
 
     def points(
