@@ -77,7 +77,7 @@ class Size:
     tiny: bool = False
 
 
-TINY = Size(prompts=4, length=24, rounds=1, items=2, languages="ja,de", gigabytes=0.001, tiny=True)
+TINY = Size(prompts=4, length=60, rounds=1, items=2, languages="ja,de", gigabytes=0.001, tiny=True)
 
 
 class OverLimitError(Exception):

@@ -147,7 +147,7 @@ def sweep_figure(
         "legend": {"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"},
         "meta": {
             "how_to_read": _how_to_read(level, dropped=len(dropped)), "made_with": made_with(result.provenance),
-            "least_width": 420,
+            "least_width": 340,
         },
     }  # fmt: skip
     return shaped(go.Figure({"data": traces, "layout": layout}), **look)

@@ -79,7 +79,7 @@ _CPU = "cpu"
 
 @cache
 def measured_costs() -> MeasuredCosts:
-    """The costs that were measured on a CPU, from `costs.json`."""
+    """The costs that were measured on a CPU, as they lie in the package."""
     text = files("latentlang.sizing").joinpath("costs.json").read_text(encoding="utf-8")
     return checked(MeasuredCosts, parse_json(text, "costs.json"), "costs.json")
 

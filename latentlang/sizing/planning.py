@@ -220,7 +220,7 @@ def stored_bytes(file_bytes: object, prompts: int, rows: int) -> int:
     """Bytes of the shards of a store, headers too.
 
     Args:
-        file_bytes: gives those of a file of so many rows (`Layout.file_bytes`).
+        file_bytes: gives those of a file of so many rows (`latentlang.activations.shards.Layout.file_bytes`).
         prompts: in the store.
         rows: of a whole shard.
     """

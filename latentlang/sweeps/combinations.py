@@ -79,7 +79,8 @@ class JobTable:
             except InputError as error:
                 raise type(error)(f"{entry.where}: {error}") from error
             every.append({
-                "kind": job.fields.job, "version": version, "asked": job.fields.asked(), "model": job.model,
+                "kind": job.fields.job, "revision": entry.kind.revision, "version": version,
+                "asked": job.fields.asked(), "model": job.model,
                 "recipe": job.recipe, "task": job.task, "languages": list(job.languages), "seed": job.seed,
                 "loading": self.sweep.loading, "content": dict(content),
                 "needs": [step_key(every[number - 1]) for number in job.needs],

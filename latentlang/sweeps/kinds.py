@@ -202,6 +202,8 @@ class JobKind:
             weights, which files. Raises `InputError` for what cannot be run at all.
         resumes: of a kind that goes on by itself with what a stopped job left: gives patterns of the files it leaves.
         about: one line for the documentation.
+        revision: raised by whoever changes what the kind gives for the same question: what it gave before is then made
+            anew.
     """
 
     name: str
@@ -214,6 +216,7 @@ class JobKind:
     content: Callable[[SweepJob, Mapping[str, Any]], Mapping[str, Any]] = field(default=_nothing)
     resumes: Callable[[], Sequence[str]] = tuple
     about: str = ""
+    revision: int = 1
 
 
 _KINDS: dict[str, JobKind] = {}

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -218,6 +219,15 @@ def test_what_is_finished_stays_and_a_changed_entry_redoes_only_what_depends_on_
     log.unlink()
     here(logged(record | {"seeds": [1, 2, 3]}, log, made={"add": 5.0}, read={"add": 1.0}), out)
     assert len(lines(log)) == 2 + 6 and all("seed 3" in line for line in lines(log))
+
+
+def test_what_an_older_revision_of_a_kind_gave_is_made_anew(tmp_path):
+    record, log = logged(small(), tmp_path / "log"), tmp_path / "log"
+    here(record, tmp_path / "out")
+    log.unlink()
+    register_kind(replace(READS, revision=2))
+    here(record, tmp_path / "out")
+    assert len(lines(log)) == 12 and all(line.startswith("read") for line in lines(log))
 
 
 def test_a_damaged_outcome_is_made_again(tmp_path):
