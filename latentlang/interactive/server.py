@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from latentlang.interactive.messages import LONGEST, Cancel, PageReply, read_mes
 from latentlang.interactive.page import explorer_page
 from latentlang.interactive.request_queue import RequestQueue
 from latentlang.interactive.session import Session
+
+logger = logging.getLogger(__name__)
 
 _HOST = "127.0.0.1"
 _POLICY = (
@@ -48,14 +51,13 @@ def serving(session: Session, *, port: int = 0) -> Iterator[str]:
         pass
 
     try:
-        server = ThreadingHTTPServer((_HOST, port), Handler)
+        server = _Server((_HOST, port), Handler)
     except OSError as error:
         raise InputError(
             f"port {port} cannot be had: {error.strerror}; choose another, or 0 for any"
         ) from None
     Handler.token, Handler.requests = token, requests
     Handler.hosts = {f"{name}:{server.server_port}" for name in (_HOST, "localhost")}
-    server.daemon_threads = True
     thread = Thread(target=server.serve_forever, name="latentlang-server", daemon=True)
     thread.start()
     try:
@@ -66,7 +68,17 @@ def serving(session: Session, *, port: int = 0) -> Iterator[str]:
         server.server_close()
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing at the terminal of a page that went away, and of others only to who looks into the log."""
+        logger.debug("a request from %s failed", client_address, exc_info=True)
+
+
 class _Handler(BaseHTTPRequestHandler):
+    #: Seconds that a page may take to say what it asks for.
+    timeout = 60
     token: str
     requests: RequestQueue
     hosts: set[str]

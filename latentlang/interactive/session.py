@@ -17,7 +17,7 @@ from latentlang.interactive.messages import PageReply
 from latentlang.interactive.prompt_session import PromptSession, guess, labels_of, named_languages
 from latentlang.language_names import Language
 from latentlang.language_names import languages as find_languages
-from latentlang.lens.base import Lens, LogitLens
+from latentlang.lens.base import Lens, LogitLens, check_lens_layers
 from latentlang.lens.tuned import as_lens
 from latentlang.models import HookedLM
 from latentlang.results import Result
@@ -142,7 +142,7 @@ class Session:
             raise unknown("lens", name, tuple(self.lenses))
         return self.lenses[name]
 
-    def state(self, adapter: str) -> AbstractContextManager[None]:
+    def state(self, adapter: str) -> AbstractContextManager[object]:
         """A context in which the model is without its adapter or with it.
 
         Raises:
@@ -152,7 +152,10 @@ class Session:
             raise unknown("adapter", adapter, self.adapters)
         if self.model.adapter is None:
             return nullcontext()
-        return self.model.tuned() if adapter == TUNED else self.model.base()
+        if adapter == BASE:
+            return self.model.base()
+        # `tuned` tries the adapter on a probe each time, and here a grid takes it up many times
+        return self.model.tuned() if self.model.active_adapter is None else self.model.alone()
 
     def read(
         self, prompt: str, adapter: str = BASE, *, position: int | None = None, first: int | None = None
@@ -283,7 +286,7 @@ def named_lenses(
     """Fitted lenses by their kind, those of the same kind numbered; and the folders that they were read from.
 
     Raises:
-        InputError: there is no lens in a folder.
+        InputError: there is no lens in a folder, or one without some of the layers.
         ModelError: a lens of another model.
     """
     lenses: dict[str, Lens] = {}
@@ -292,6 +295,7 @@ def named_lenses(
         lens = as_lens(each, model)
         if isinstance(lens, LogitLens):
             continue
+        check_lens_layers(lens, range(1, model.n_layers + 1), depth=model.n_layers)
         name = next(
             name for number in count(1) if (name := f"{lens.name}{f' {number}' * (number > 1)}") not in lenses
         )
