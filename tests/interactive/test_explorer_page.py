@@ -130,7 +130,8 @@ def tab_to(page: Page, view: str) -> None:
 def test_the_first_look_says_in_which_language_the_model_thinks(page: Page) -> None:
     assert text(page, ".answer") == (
         f"At layer {PIVOT_AT} of {LAYERS} the likeliest language before the answer is English (flower, 34 %); "
-        f"the answer itself is German (Blume) from layer {ANSWER_FROM - 1} on."
+        f"the answer itself is German (Blume) from layer {ANSWER_FROM - 1} on. "
+        "Not counted, since none of their tokens is theirs alone: Swahili."
     )
     assert here(page) == [PIVOT_AT, LAST]  # the layer that the session calls informative
     assert "gemma3-270m" in text(page, "header") and f"{LAYERS} layers" in text(page, "header")

@@ -22,10 +22,20 @@ export function findAnswer(words, { asked, named, layers }) {
   }
   return { layers, own, ownFrom: from < winners.length ? words.layers[from] : null,
     ownWord: rows.find(row => row.language === own)?.word ?? null, best, said: last?.language ?? null,
+    untold: words.rows.filter(row => row.kind === "word" && !rows.includes(row)).map(row => row.language),
     copied: Boolean(best && named.includes(best.language) && best.language !== own) };
 }
 
+// What cannot be counted is said too: where each token of a word begins other languages' words, it has no number.
 export function answerParts(app, found) {
+  const parts = sentence(app, found);
+  if (found.untold.length) {
+    parts.push(h("small", {}, ` Not counted, since none of their tokens is theirs alone: ${found.untold.map(app.languageName).join(", ")}.`));
+  }
+  return parts;
+}
+
+function sentence(app, found) {
   const name = code => {
     const { pattern, slot } = app.colours(code);
     return h("strong", { class: "tongue" }, h("span", { class: `mark ${pattern}`, "data-slot": slot, "aria-hidden": "true" }), app.languageName(code));
