@@ -32,7 +32,7 @@ def freeze(session: Session, path: Path, *, progress: Report | None = None) -> N
 
     Args:
         session: the session.
-        path: of the file; it is replaced as a whole or not at all.
+        path: of the file; the write is atomic.
         progress: called with (requests answered, requests in all).
 
     Raises:
