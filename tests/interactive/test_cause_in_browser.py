@@ -151,6 +151,8 @@ def test_steering_writes_three_texts_and_stops(tab: Page, address: str) -> None:
 
 def test_from_a_cell_to_its_items_to_one_item_to_its_grid(tab: Page, address: str, session: Session) -> None:
     go(tab, address, "saved")
+    # what the result says stands above the heat map, and moves it down when it comes
+    tab.wait("words", "document.querySelector('.said-of p') !== null")
     tab.wait("heat map", "document.querySelectorAll('.heat tbody tr').length >= 3")
     tab.click(".heat td[data-row='0'][data-at='7']")
     tab.wait("items", "document.querySelectorAll('.items tbody tr').length > 0")
