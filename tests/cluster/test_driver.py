@@ -13,7 +13,7 @@ import latentlang as ll
 from latentlang.activations import harvesting
 from latentlang.cluster import driver as driving
 from latentlang.cluster import run as running
-from latentlang.cluster.calls import PARTS
+from latentlang.cluster.calls import PARTS, call_of
 from latentlang.cluster.driver import Driver
 from latentlang.cluster.records import ClusterJob, sent
 from latentlang.errors import InputError
@@ -217,6 +217,8 @@ def test_a_language_that_a_killed_driver_had_not_taken_in_yet_is_not_lost(model,
     assert not (folder / "pair").exists() and list(part.rglob("pass-0.safetensors"))
     (folder / PARTS / "begun").mkdir()
     (folder / PARTS / "begun" / "half").write_text("of a file")
+    call_of(job).settle(folder)
+    assert [path.parent.name for path in (folder / "pair").glob("*/step.json")] == ["ja"]
     again = FakePool()
     drive(again, job, workers=1)
     assert again.ran == [(code, 0) for code in LANGUAGES], "a kept one is found by who is given it"
