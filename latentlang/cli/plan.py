@@ -14,7 +14,7 @@ from latentlang.errors import InputError, shown
 
 def plan(
     model: options.Model = defaults.MODEL,
-    lang: Annotated[int, typer.Option(help="How many languages.")] = 20,
+    count: Annotated[int, typer.Option("--lang", help="How many languages.")] = 20,
     prompts: Annotated[
         str, typer.Option(help="How many prompts, in all languages together: 10000, 1e6.")
     ] = "10000",
@@ -51,7 +51,7 @@ def plan(
     from latentlang.storage.files import size_words
 
     found = planned(
-        model, languages=lang, prompts=_whole(prompts), tokens=tokens, shared=shared, parts=part,
+        model, languages=count, prompts=_whole(prompts), tokens=tokens, shared=shared, parts=part,
         layers=given_layers(layers, option="--layers "), pools=pools.split(","), dtype=dtype, on=on,
     )  # fmt: skip
     if as_json:
