@@ -9,10 +9,10 @@ from importlib.resources import files
 #: Modules in the order in which they need each other; ``app`` last, with what a page and a notebook call.
 MODULES = (
     "dom", "colours", "store", "transport", "registry", "controls", "reading", "answer", "strip", "grid", "words",
-    "languages", "app",
+    "languages", "patch", "steer", "scatter", "saved", "app",
 )  # fmt: skip
 #: Style sheets, a later one over an earlier one.
-STYLES = ("explorer",)
+STYLES = ("explorer", "cause")
 # An import stands on a line of its own; an export is a declaration.
 _IMPORT = re.compile(r'^import (\{[^}\n]*\}) from "\./(\w+)\.js";$', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:const|let|class|(?:async )?function)\s+(\w+))", re.MULTILINE)

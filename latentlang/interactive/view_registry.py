@@ -36,7 +36,7 @@ class ExplorerView(Protocol):
 
 
 # Modules of `views/`, in the order of the page's tabs.
-_MODULES = ("opening", "grid", "words", "languages")
+_MODULES = ("opening", "grid", "words", "languages", "patch", "steer", "saved")
 _VIEWS: dict[str, ExplorerView] = {}
 
 

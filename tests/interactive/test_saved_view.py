@@ -218,6 +218,6 @@ def test_what_is_not_there_is_said_in_one_line(
 
 def test_without_a_result_it_is_said_how_to_open_one() -> None:
     last = ask(session(None), "saved", what="table")[-1]
-    assert last.event == "error" and "--result" in str(last.text)
+    assert last.event == "error" and "--saved" in str(last.text)
     with pytest.raises(InputError):
         ll.open_result("nothing-here")

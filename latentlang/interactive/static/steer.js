@@ -129,8 +129,7 @@ function mount(app) {
     state.cancel = app.ask("steer", { prompt: store.get("prompt"), language: state.wanted, strength: Number(strength.input.value),
       layers: asked, tokens: length, adapter: store.get("adapter") }, {
       progress: (done, total) => {
-        about.textContent = state.head ? `written; looking up whose tokens these are: ${Math.round((100 * done) / total)} % …`
-          : `reading the language’s direction: ${done} of ${total} prompts …`;
+        about.textContent = `reading the language’s direction: ${done} of ${total} prompts …`;
       },
       part: data => {
         if (data.arm) {

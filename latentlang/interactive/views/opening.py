@@ -10,6 +10,7 @@ from latentlang.interactive.language_prompts import example_prompts
 from latentlang.interactive.messages import Message
 from latentlang.interactive.session import BASE, RequestRun, Session
 from latentlang.interactive.view_registry import names, register
+from latentlang.interactive.views.saved import describe_saved
 from latentlang.language_names import language
 
 
@@ -48,8 +49,8 @@ class OpeningView:
             "concepts": sorted(map(_concept, session.labels), key=lambda concept: concept["name"]),
             "prompt": session.prompt,
             "examples": example_prompts(session.task),
-            "views": list(names()),
-            "saved": None,
+            "views": [name for name in names() if name != "saved" or session.saved is not None],
+            "saved": describe_saved(session.saved, session.saved_folder),
         }  # fmt: skip
 
     def code(self, session: Session, arguments: OpeningArguments, /) -> str:

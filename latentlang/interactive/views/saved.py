@@ -168,9 +168,9 @@ def saved_of(session: Session) -> Result[Any]:
     Raises:
         InputError: it has none.
     """
-    result: Result[Any] | None = getattr(session, "saved", None)
+    result: Result[Any] | None = session.saved
     if result is None:
-        raise InputError("no saved result was opened; give a folder: latentlang explore --result FOLDER")
+        raise InputError("no saved result was opened; give a folder: latentlang explore --saved FOLDER")
     return result
 
 
@@ -414,7 +414,7 @@ def _words(result: Result[Any]) -> str:
 
 
 def _folder(session: Session) -> str:
-    return str(getattr(session, "saved_folder", "") or "FOLDER")
+    return session.saved_folder or "FOLDER"
 
 
 def _provenance(record: Mapping[str, Any]) -> list[list[str]]:

@@ -9,17 +9,17 @@ from typing import Any
 
 from pydantic import Field
 
-from latentlang.answers import token_languages
 from latentlang.causal.prompt_steering import ARMS, STRENGTH, TOKENS, LanguageMeans, PromptSteering
 from latentlang.causal.trace_switch import find_switch, latest_language
 from latentlang.interactive.loading_code import loading_lines
 from latentlang.interactive.messages import Message
 from latentlang.interactive.session import BASE, RequestRun, Session
-from latentlang.interactive.token_owners import TokenOwners, token_owners, words_of
+from latentlang.interactive.token_owners import learn_owners, token_owners, words_of
 from latentlang.interactive.view_registry import register
-from latentlang.tasks.reviews import review_lexicon
 
 _MOST_TOKENS = 200
+# Seconds between two looks at whether a request is still wanted.
+_PAUSE = 0.1
 
 
 class SteerArguments(Message):
@@ -51,8 +51,8 @@ class SteerView:
     ``tokens`` are the new ones since the arm's last part, ``switch`` the place of the first token of the arm from which
     on its text is in another language than the prompt's end (``from``), with ``to``, its language. Progress is that of
     the activations that a direction is made of, the first time a language is asked for. Whose tokens are is known by
-    their script at first; the first time, a table of the vocabulary is made when all is written, and each arm is told
-    once more, with ``again``.
+    their script until a table of the vocabulary is made; where that was not yet there, each arm is told once more, with
+    ``again``, as soon as it is.
     """
 
     name: str = "steer"
@@ -67,6 +67,7 @@ class SteerView:
             LatentlangError: an empty prompt, languages that cannot be compared, a layer that does not exist.
         """
         model, owners = session.model, token_owners(session)
+        learning, known = learn_owners(session), owners.learnt
         with session.state(arguments.adapter):
             steering = PromptSteering(
                 model, arguments.prompt, language=arguments.language, asked=_asked(session, arguments),
@@ -107,7 +108,9 @@ class SteerView:
         for arm in ARMS:
             if arm not in done:
                 yield told(arm, (), ends=True)
-        if _learns(session, owners, run):
+        while not known and not learning.wait(_PAUSE):
+            run.check()
+        if owners.learnt and not known:
             for arm in ARMS:
                 yield told(arm, written[arm], ends=True) | {"again": True, "from": begun()}
 
@@ -122,21 +125,6 @@ class SteerView:
             f"tokens={arguments.tokens}, task={_task(session)!r})",
             "steered.texts",
         ])  # fmt: skip
-
-
-def _learns(session: Session, owners: TokenOwners, run: RequestRun) -> bool:
-    """Whether it was learnt now which tokens belong to which language, of the embedded text, where there is some."""
-    learnt: dict[str, bool] = session.once("token languages", dict)
-    if learnt:
-        return False
-    codes = [code for code in session.speaking if code in review_lexicon()]
-    if len(codes) > 1:
-        table = token_languages(session.model, languages=codes, progress=run.progress)
-        owners.learn(
-            dict(zip(table.certain["token"].tolist(), table.certain["language"].tolist(), strict=True))
-        )
-    learnt["is"] = True
-    return len(codes) > 1
 
 
 def _asked(session: Session, arguments: SteerArguments) -> str | None:
