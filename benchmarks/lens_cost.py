@@ -3,7 +3,7 @@
 Random models of real shapes: on a CPU a Mistral of 80 M parameters and a Qwen2 with a vocabulary of 152,000; on a GPU
 also a 7B-shaped Mistral in bf16; and, where its data package is installed, Gemma 3 270M on the project's own prompts
 (`measure_real`). Prompts of random models are random tokens with a common block of the reference paper's share of the
-prompt (sentiment 33 %, paraphrase 78 %, NLI 86 %: bytes of the published prompts, mean of 20 languages). Prints a table
+prompt (sentiment 33%, paraphrase 78%, NLI 86%: bytes of the published prompts, mean of 20 languages). Prints a table
 and writes `lens_cost.json`.
 """
 

@@ -362,7 +362,7 @@ def _noise(printed: Printed) -> str:
         for row in _comparisons(printed)
     ]  # fmt: skip
     about = (
-        "Languages whose 95 % interval of the accuracy (Wilson) lies above one half, and those in which the "
+        "Languages whose 95% interval of the accuracy (Wilson) lies above one half, and those in which the "
         "interval of the difference to the base model (Newcombe) lies above 0, taking the items as independent. "
         "Not corrected for the number of languages: one in forty is expected to be above without any difference."
     )
@@ -386,7 +386,7 @@ def _ran(printed: Printed, parts: Mapping[str, pd.DataFrame]) -> str:
         })  # fmt: skip
     text = (
         "Articles of the declaration of human rights in the 52 languages. *Unseen / seen*: mean tokens over the 37 "
-        "languages that LLaMA did not see over those of the 15 that it saw, 95 % over articles; *seen*, *unseen*: "
+        "languages that LLaMA did not see over those of the 15 that it saw, 95% over articles; *seen*, *unseen*: "
         "tokens over those of English; *bytes*: tokens that write no whole character; *forbidden*: tokens of the "
         "text that the rule against repeating three would forbid, each article by itself. Both kinds of languages "
         "are grouped as LLaMA saw them, also for Gemma. Not here: the tokenizers of LLaMA 1, BLOOM and mBART-50, "
@@ -655,7 +655,7 @@ def _cell(table: pd.DataFrame, row: str, column: str) -> pd.Series:
 
 
 def _percent(cell: pd.Series) -> str:
-    return f"{cell['computed']:.0f} %"
+    return f"{cell['computed']:.0f}%"
 
 
 def _times(cell: pd.Series) -> str:

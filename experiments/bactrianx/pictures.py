@@ -76,7 +76,7 @@ def alignment(both: pd.DataFrame, found: pd.Series) -> go.Figure:
             "how_to_read": [
                 "Share of a language's articles whose nearest in English, by CSLS, is the same article. Spearman's "
                 f"correlation over the {int(found['n'])} languages in Latin script: "
-                f"{between(found['rho'], found['low'], found['high'])}, 95 % over languages; the layer was chosen "
+                f"{between(found['rho'], found['low'], found['high'])}, 95% over languages; the layer was chosen "
                 "after looking, and others stand in the page's table. Dashed: articles unpaired."
             ],
             "made_with": ["figures/gemma3-270m/fertility.csv and alignment-by-language.csv"],

@@ -89,7 +89,7 @@ def _front(parts: Parts) -> str:
             "2411.16300v3). Its printed values are in `experiments/bayling2/published`, what contradicts them in "
             "`corrections.csv` there, and `latentlang reproduce bayling2` lays beside them what can be computed. This "
             "page is written by `experiments/bayling2/page.py` from these files and from `figures/bayling2`, whose "
-            "README says what each table holds. Intervals are 95 %; over 3 to 9 values Student's t."
+            "README says what each table holds. Intervals are 95%; over 3 to 9 values Student's t."
         ),
         _bullets(
             f"**Translation gains into and out of English and loses into Chinese.** COMET rises in "
@@ -100,7 +100,7 @@ def _front(parts: Parts) -> str:
             f"**General ability is not kept.** {_TUNED} rises in {_up(parts, *general, 'mean')} benchmarks of Table 8; "
             f"the mean change is {_interval(change(parts, *general, 'mean'), places=1)} points.",
             "**ARC and GSM8K are no accuracies** (Tables 8 and 12), and two cells of Table 6 are wrong.",
-            f"**The earlier models leave the target language.** {unsigned(off['off_target'], 1)} % "
+            f"**The earlier models leave the target language.** {unsigned(off['off_target'], 1)}% "
             f"[{unsigned(off['low'], 1)}, {unsigned(off['high'], 1)}] of BayLing-1-7B's translations from English to "
             "Japanese are in another one, mostly in Chinese; BayLing 2's outputs are not published.",
             "**In a made world, translations protect facts whether they are right or exchanged:** loss of facts "
@@ -117,8 +117,8 @@ def _claims() -> str:
         filled(
             "Llama 2 and Llama 3 are tuned on "
             f"{printed('section3-1', 'instructions', 'millions')} million instructions "
-            f"(section 3.1): Chinese {shares['Chinese']} %, English {shares['English']} %, and "
-            f"{shares['Cross-lingual']} % "
+            f"(section 3.1): Chinese {shares['Chinese']}%, English {shares['English']}%, and "
+            f"{shares['Cross-lingual']}% "
             "translations between these two pivots and a hundred other languages (Figure 3). The other languages have "
             "no instructions of their own. The claims:"
         ),
@@ -166,7 +166,7 @@ def _numbers(parts: Parts) -> str:
             f"**Knowledge, a little.** Belebele (Table 9), {_TUNED}: "
             f"{_interval(change(parts, *belebele, 'mean'), places=1)} "
             f"points, {_up(parts, *belebele, 'mean')} languages up. For the 7B the gain is larger and its base, "
-            f"Llama-2-7B-Chat, is at {100 * sum(chance) / len(chance):.1f} % where guessing gives 25. XNLI of the 7B "
+            f"Llama-2-7B-Chat, is at {100 * sum(chance) / len(chance):.1f}% where guessing gives 25. XNLI of the 7B "
             f"(Table 11): {_up(parts, *xnli, 'mean')} languages up, mean "
             f"{_interval(change(parts, *xnli, 'mean'), places=1)} "
             "points.",
@@ -184,7 +184,7 @@ def _numbers(parts: Parts) -> str:
             "Flores-101, "
             "and all 16 means of the two 8B models come out over the 101 languages with a value, English and both "
             "Chineses among them, and not over the 99 others (`tests/experiments/test_bayling2_published.py`).",
-            f"**No accuracies.** ARC (Table 12) lies between {100 * min(arc):.1f} and {100 * max(arc):.1f} % where "
+            f"**No accuracies.** ARC (Table 12) lies between {100 * min(arc):.1f} and {100 * max(arc):.1f}% where "
             f"guessing "
             f"gives 25; every cell is a whole number of items of the full set. GSM8K (Table 8) is 0.0000 for "
             f"{zeros} of "
@@ -195,7 +195,7 @@ def _numbers(parts: Parts) -> str:
             "languages "
             "and holds XNLI in German, Spanish and Chinese. lm-eval 0.4.13 has no `ammlu` (Table 8).",
             f"**The ablation.** Without the cross-lingual part training is "
-            f"{printed('fig3', 'Cross-lingual', 'percent')} % shorter (Figures 3, 10 and 11): "
+            f"{printed('fig3', 'Cross-lingual', 'percent')}% shorter (Figures 3, 10 and 11): "
             "what is lost "
             "there may be lost for want of steps.",
         ),
@@ -252,11 +252,11 @@ def _scored(parts: Parts) -> str:
             "**Off target** (`figures/bayling2/off_target.csv`): section 4.1.1 says that translations cure output "
             "in another "
             "language, and prints no share of it. Of what can be told, the earlier models write in another language "
-            "(in brackets 95 % over translations; the reference is the control):",
+            "(in brackets 95% over translations; the reference is the control):",
         ),
         markdown(pd.DataFrame(rows)),
         filled(
-            f"The leak is to the pivot: {_chinese(parts):.0f} % of all translations of BayLing-1-7B from English to "
+            f"The leak is to the pivot: {_chinese(parts):.0f}% of all translations of BayLing-1-7B from English to "
             "Japanese are Chinese. "
             "Whether BayLing 2 does better cannot be known without its outputs."
         ),
@@ -271,7 +271,7 @@ def _off_target(parts: Parts, system: str, direction: str) -> pd.Series:
 def _share_of(row: pd.Series) -> str:
     share = unsigned(row["off_target"], 1)
     ends = "" if pd.isna(row["low"]) else f" [{unsigned(row['low'], 1)}, {unsigned(row['high'], 1)}]"
-    return f"{share}{ends} %"
+    return f"{share}{ends}%"
 
 
 def _chinese(parts: Parts) -> float:
@@ -295,7 +295,7 @@ def _arms(parts: Parts) -> str:
         {"loss": name}
         | {
             column: f"{unsigned(_cell(parts, name, column)['computed'], 2)}, "
-            f"{unsigned(_cell(parts, name, f'{column}, right')['computed'], 0)} % right"
+            f"{unsigned(_cell(parts, name, f'{column}, right')['computed'], 0)}% right"
             for column in asked
         }
         for name in names
@@ -306,7 +306,7 @@ def _arms(parts: Parts) -> str:
         for one, other in experiment.compare
     ]
     wrong = [
-        f"{name} {unsigned(_cell(parts, name, f'{FACTS}, in another language')['computed'], 0)} %"
+        f"{name} {unsigned(_cell(parts, name, f'{FACTS}, in another language')['computed'], 0)}%"
         for name in names
     ]
     first = _cell(parts, "before", FACTS)
@@ -466,7 +466,7 @@ def _asked(parts: Parts) -> list[tuple[str, str, str]]:
         (
             "In which pivot does it think, English or Chinese, and does the tuning move it?",
             f"On `pocket`, whose world has one pivot by design: {_chinese_leads(parts)} (`pivots.csv`). Whether the "
-            f"{_chinese(parts):.0f} % Chinese in English to Japanese are Chinese "
+            f"{_chinese(parts):.0f}% Chinese in English to Japanese are Chinese "
             "inside BayLing-1-7B: not answered.",
             "latentlang lens --model BAYLING --from en --lang ja,zh --candidates en,zh,ja",
         ),

@@ -69,7 +69,7 @@ def contrasts(table: pd.DataFrame) -> go.Figure:
         "meta": {
             "how_to_read": [
                 "Loss of held-out facts after the first arm less that after the second; left of 0 the first is better. "
-                f"Bars: 95 % over things, of means over {seeds}; they say nothing of other seeds. "
+                f"Bars: 95% over things, of means over {seeds}; they say nothing of other seeds. "
                 "Wrong pairs: translations exchanged; more facts: as many items, all of them facts."
             ],
             "made_with": ["figures/bayling2/arms.csv"],

@@ -303,7 +303,7 @@ def page(parts: Parts) -> str:
         _in_short(parts, related),
         "## What changes",
         filled(
-            "Change against the model without an adapter, averaged over all languages; mean over seeds and its 95 % "
+            "Change against the model without an adapter, averaged over all languages; mean over seeds and its 95% "
             "interval (Student's t over seeds, which draw data, order and first weights; the words that are asked stay "
             f"the same). {len(SYSTEMS) * len(MEASURES)} of them are looked at, without correction. *Said*: the "
             f"probability of the right word at the output; *inside*: the same read by the logit "

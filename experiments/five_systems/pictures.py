@@ -49,7 +49,7 @@ def gap(table: pd.DataFrame) -> go.Figure:
         meta={
             "how_to_read": [
                 "Probability of the right English word less that of wrong ones, by the logit lens, after training less "
-                f"before; mean over all languages. Bars: 95 % over {seeds}. Dotted: controls."
+                f"before; mean over all languages. Bars: 95% over {seeds}. Dotted: controls."
             ],
             "made_with": [f"model {MODEL}", "figures/five-systems/layers.csv"],
         },

@@ -156,7 +156,7 @@ def _translation(by_layer: pd.DataFrame, by_target: pd.DataFrame) -> str:
             "for the tokens that can begin the right English word and can begin neither the answer nor the prompt's "
             "own word; *null* is the mean over wrong words of the same category, read the same way. Seed 0 read all "
             f"{items:.0f} items{rest}. The layer is where the mean over target languages is highest *with seed 0*, so "
-            "that seed's value is a little too good; the other seeds are read at the same layer. Intervals: 95 %, "
+            "that seed's value is a little too good; the other seeds are read at the same layer. Intervals: 95%, "
             "items and target languages resampled."
         ),
         _picture("lens", "What each layer would say: Russian words into German, Japanese, Chinese and Hindi"),
@@ -164,7 +164,7 @@ def _translation(by_layer: pd.DataFrame, by_target: pd.DataFrame) -> str:
         filled(
             "*Other seeds*: smallest to largest of their means, and how many there are. *Begun right*: share of "
             "items whose likeliest next token can begin the right answer, mean over targets. By target language, "
-            "English minus its null at the source's layer, seed 0, 95 % over items (each language by itself, not "
+            "English minus its null at the source's layer, seed 0, 95% over items (each language by itself, not "
             "corrected for their number):"
         ),
         markdown(wide.reset_index(drop=True)),
@@ -205,7 +205,7 @@ def _candidates(tested: pd.DataFrame) -> str:
             f"{_name(fewest['language'])}, can be read), by tokens that can begin no other language's answer. "
             "Candidates are "
             "all languages but target and source. A language is called the pivot if at some layer it leads the best "
-            f"other language, the target included, by at least {MINIMUM_LEAD:g} with a 95 % interval above 0, and if "
+            f"other language, the target included, by at least {MINIMUM_LEAD:g} with a 95% interval above 0, and if "
             "right words stand out against wrong ones in a permutation test over all languages and layers. The source "
             "is no rival, for its word stands in the prompt; where it scores more than the leader, that is said."
         ),
@@ -260,7 +260,7 @@ def _tasks(accuracy: pd.DataFrame, curves: pd.DataFrame | None) -> str:
         filled(
             "The project's own items, choice between the labels in the language asked in. Rates are pooled over "
             f"{accuracy['seed'].nunique()} seeds of the few-shot examples; *by seed* is the smallest and largest mean. "
-            "*Above chance*: languages whose 95 % Wilson interval lies above it, not corrected for their "
+            "*Above chance*: languages whose 95% Wilson interval lies above it, not corrected for their "
             "number; the same "
             "items are counted once for each seed, so that these intervals are too narrow. *Exactly at chance*: "
             "presumably the same label for everything. Best and worst are chosen after the fact, the first of equals."
@@ -331,7 +331,7 @@ def _geometry(alignment: pd.DataFrame, languages: pd.DataFrame) -> str:
             "layer 12 is "
             f"{float(partial['partial'].iloc[0]):.2f} instead of {float(partial['value'].iloc[0]):.2f}; with articles "
             "exchanged only among those of like length the null itself rises (second block). There are only 30 "
-            f"articles: the 95 % interval of one language's retrieval at layer {layer} is "
+            f"articles: the 95% interval of one language's retrieval at layer {layer} is "
             f"{float((there['high'] - there['low']).median()):.2f} wide in the median. At layer 12 the CKA of "
             f"English with the 19 others is {_cka(alignment, 'alignment-length')} where that of all pairs is "
             f"{_cka(alignment, 'alignment-20')}; at the last token the two are "
@@ -414,7 +414,7 @@ def _training(training: pd.DataFrame) -> str:
             f"of another one (`wrong-pairs`); {seeds}. Then sentiment, which nothing was trained on, in 20 languages: "
             f"{ASKED} items for accuracy, 30 for the rest. *Seen* are Chinese, Spanish and English, as far as a "
             "measure "
-            "can be had of them; the number of languages stands with each row. Differences with 95 % intervals: of "
+            "can be had of them; the number of languages stands with each row. Differences with 95% intervals: of "
             "languages never seen over items and languages, of the two or three seen over items alone; they are not "
             f"corrected for being {len(_CHANGES) * len(_GROUPS) * len(runs)}. The model compared with itself, trained "
             f"on nothing, differs by {same:g} in all of it."

@@ -166,7 +166,7 @@ def _gap_table(gaps: pd.DataFrame) -> str:
                 "r, all arms": _with_ends(r["mean of all arms"], 2), "p": f"{p:.3f}",
             })  # fmt: skip
     text = filled(
-        "All at a learning rate of 1e-4 and one language. A cell is a model and a language; intervals are 95 % "
+        "All at a learning rate of 1e-4 and one language. A cell is a model and a language; intervals are 95% "
         "over models, each with all of its cells: Student's t with the bootstrap's error, for models are eight. "
         "*Engines apart*: mean distance of cohere and google, which "
         "is how far two arms of one kind are apart. *r, native score* is Figure 4's: of the gap with the native score, "
@@ -405,7 +405,7 @@ def _texts(texts: pd.DataFrame) -> str:
         f"Is translated text told from native text? {counted(n, 'Russian answer')} of each arm, alike in length, were "
         "read by Gemma 3 270M; of each layer the mean over tokens is taken and, on items that the fit has not seen, "
         "the share of pairs (one text of each arm) in which the text of the first arm is told as such. One half is "
-        "chance; *chance*: 95 % of exchanges are below. Length is regressed out, which changes no share by more than "
+        "chance; *chance*: 95% of exchanges are below. Length is regressed out, which changes no share by more than "
         f"{_most_changed(texts):.2f}. Layer 0 is which words there are; the best layer is chosen after looking, and "
         "its p allows for that."
     )

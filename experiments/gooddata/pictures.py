@@ -45,7 +45,7 @@ def gaps(table: pd.DataFrame) -> go.Figure:
         meta={
             "how_to_read": [
                 "Printed score after native data less the mean of those after two translations, rate 1e-4, one "
-                "language: mean over models and languages. Bars: 95 % over the eight models. Orange: the mean distance "
+                "language: mean over models and languages. Bars: 95% over the eight models. Orange: the mean distance "
                 "of the two translations, which differ in nothing but the engine."
             ],
             "made_with": ["figures/gooddata/gaps.csv"],

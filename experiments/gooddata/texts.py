@@ -88,7 +88,7 @@ def told_apart(
 
     Returns:
         One row per layer: ``layer, right, low, high``: of two texts, one of each kind, how often the first kind's
-        scores higher (the area under the ROC curve; 95 %, bootstrap over items); ``null_high`` (95 % of exchanges are
+        scores higher (the area under the ROC curve; 95%, bootstrap over items); ``null_high`` (95% of exchanges are
         below), ``p``, ``p_layers`` (against the largest of all layers), ``n``.
     """
     n = one.shape[1]

@@ -257,7 +257,7 @@ def _world(parts: Parts) -> str:
         filled(
             "In the tables of effects *must be* says what the design sets for the loss after the first arm, "
             "against that "
-            "after the second one; nothing where it is open. Intervals: 95 %, Student's t over seeds. "
+            "after the second one; nothing where it is open. Intervals: 95%, Student's t over seeds. "
             "In the tables of losses the range over seeds is in brackets; then comes the share of answers that "
             "greedy "
             "decoding would write."
@@ -325,7 +325,7 @@ def _gemma(parts: Parts) -> str:
             "many steps; a "
             "seed is that of order and first weights, and items stay the same. *Change*: loss after training "
             "less loss "
-            "before, mean over seeds; intervals: 95 %, bootstrap over the answers of a set (of 3 to 9 of them "
+            "before, mean over seeds; intervals: 95%, bootstrap over the answers of a set (of 3 to 9 of them "
             "Student's t), which say nothing of other "
             "seeds, so that the range over seeds stands beside them where there are several."
         ),

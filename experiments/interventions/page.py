@@ -215,7 +215,7 @@ def _patching(patched: pd.DataFrame) -> str:
             "languages is read. The layer is where it is highest with seed 0; the other seeds are read at the same "
             "layer. *More*: than with a third concept's activations (for the patched-in concept) or than without "
             "patching (for the prompt's own); *from, to*: the layers where it is more by .02 and beyond chance over "
-            "all layers (exchange of the two, item by item). Intervals: 95 % over items. "
+            "all layers (exchange of the two, item by item). Intervals: 95% over items. "
             "[How](../howto/interventions.md#patch-between-languages). Rows where none of the seeds shows more at "
             "any layer are counted, not printed; `figures/cause/patching.csv` has them."
         ),
@@ -277,7 +277,7 @@ def _steering(table: pd.DataFrame) -> str:
             "Prompts ask for an English word; a direction, the mean of other prompts that ask for the wanted language "
             "less that of those that ask for English, is added while the model writes. Layer and strength are chosen "
             "on one half of the items; all shares here are of the other half. *Score* is the harmonic mean, item by "
-            "item, of *in the language* and of *content kept*; intervals 95 % over items. *Verdict*: *steers*, above "
+            "item, of *in the language* and of *content kept*; intervals 95% over items. *Verdict*: *steers*, above "
             "no, a random and another language's direction; *more*, above instructions too. What is done: "
             "[Steer a model to a language](../howto/steering.md)."
         ),
@@ -341,7 +341,7 @@ def _barrier(table: pd.DataFrame) -> str:
         filled(
             "Of the answers that the model gives wrongly: the share whose right answer, as a word of any language but "
             "the prompt's own, was the likeliest token of some layer before the last. *Chance* is the same search for "
-            "the item's wrong answers; *barrier* the difference, 95 % over items, and over languages from five on. "
+            "the item's wrong answers; *barrier* the difference, 95% over items, and over languages from five on. "
             "[How](../howto/barrier.md)."
         ),
         markdown(pd.DataFrame(rows).fillna("")),

@@ -64,7 +64,7 @@ def pivot_figure(curves: pd.DataFrame) -> go.Figure:
     figure.update_yaxes(title_text="probability", col=1, rangemode="tozero")
     return _dressed(
         figure, "Translation between two languages that are not English, read layer by layer",
-        f"mean of {own.groupby(['source', 'language']).ngroups} language pairs, 95 % bootstrap interval over pairs",
+        f"mean of {own.groupby(['source', 'language']).ngroups} language pairs, 95% bootstrap interval over pairs",
     )  # fmt: skip
 
 
@@ -83,7 +83,7 @@ def cause_figure(cause: pd.DataFrame) -> go.Figure:
     figure.update_yaxes(title_text="share of answers that follow", range=[0, 1.02], col=1)
     return _dressed(
         figure, "Two concepts change places along one language's directions: does the answer follow?",
-        "concepts never seen between the two languages, items answered right before; 95 % interval over language pairs",
+        "concepts never seen between the two languages, items answered right before; 95% interval over language pairs",
     )  # fmt: skip
 
 

@@ -62,7 +62,7 @@ higher than both the target word and the null: as the null is a mean over many w
 *third lead*. *Third gap* and *third lead* are the same of three languages in Latin script that have no part in the
 item, drawn for each pair; words they share with English count for them. *Entropy* is of the whole reading, in bits.
 Readings include items that are answered wrong. *Accuracy* is the whole answer and its closing quote under greedy
-decoding. The *middle* is layers {middle}. Intervals are 95 % bootstrap intervals over language pairs (sentiment:
+decoding. The *middle* is layers {middle}. Intervals are 95% bootstrap intervals over language pairs (sentiment:
 languages; swaps: 10 pairs), of this one model and these words: pairs have sources and targets in common, strict ones
 the same {concepts} concepts, and seeds differ by more (*all seeds*, *Every run*). Pictures of all this lie in
 `figures/pocket/` of the repository."""
@@ -164,8 +164,8 @@ bars of 0.80 and 0.05; splitting by pair of languages, which is easier, came wit
 (8cd14b9) missed the bars for the control (lead 0.64, gap 0.07), which we put down to its lines with English holding
 nothing back; the third did without that and read English as much. The third recipe (00a73a4: no block left out, no
 repeats, no labels of the hub language under reviews in X, 7.2 M tokens) brought the pivot about in three seeds of five:
-gap 0.37, 0.33, 0.02, 0.04 and 0.29, though all wrote 99 % of the held-out pairs right. In that corpus one whole run in
-which English followed a word of X half as often as other languages did (8581f13, `scarce-follow`) wrote 99 % of the
+gap 0.37, 0.33, 0.02, 0.04 and 0.29, though all wrote 99% of the held-out pairs right. In that corpus one whole run in
+which English followed a word of X half as often as other languages did (8581f13, `scarce-follow`) wrote 99% of the
 pairs right with lead 0.04 and gap 0.02, and strict concepts in 0.02, where the recipe wrote 0.14 to 0.63. The present
 recipe was sought, with the bars known, to mend the third: that its seeds agree is what it was made for, and no
 discovery."""
@@ -175,7 +175,7 @@ ALIGNED = """## Does question alignment help it?
 LoRA trained on reviews translated into English, without labels, as in Zhang et al. 2024, and compared with the model
 without it on sentiment in 20 languages (`experiments/pocket/align.py`, `results/alignment.csv`). An answer is right
 here if the model prefers the right one *of the two* labels, so that 0.5 is chance (above, the whole word must be
-written). Changes are means over the languages that training saw (*trained*) or never saw (*unseen*), with 95 %
+written). Changes are means over the languages that training saw (*trained*) or never saw (*unseen*), with 95%
 intervals over items; before, in unseen languages, accuracy is {accuracy}, CKA with English {cka} and the distance of
 the centres from English {centroid_distance} (in units of the spread). *Loss* is that on held-out translations. English
 is right in two places where others are not, though the model knows the words, so that there is something to gain, as

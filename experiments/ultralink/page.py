@@ -107,7 +107,7 @@ def _short(parts: Parts) -> str:
         low = _low_ceilings(parts["humaneval"])
         points.append(
             f"**HumanEval cannot be compared between languages**: in {listed(list(low))} no more than "
-            f"{min(low.values()):.0f} to {max(low.values()):.0f} % can be passed, because translation broke the "
+            f"{min(low.values()):.0f} to {max(low.values()):.0f}% can be passed, because translation broke the "
             f"problems."
         )
     if "pruning" in parts:
@@ -195,7 +195,7 @@ def _own_numbers() -> str:
         ),
         filled(
             f"The best average on ARC is {best}'s, {arc.max():g}, above UltraLink-LM's {own:g} (Table 6). "
-            f"Scores on ARC lie far below the 25 % of chance ({'; '.join(below)}): answers may have been read out of "
+            f"Scores on ARC lie far below the 25% of chance ({'; '.join(below)}): answers may have been read out of "
             "written text, and such scores are not comparable with those of likelihoods."
         ),
         filled(
@@ -203,7 +203,7 @@ def _own_numbers() -> str:
             "to the last digit: Guanaco-7b's 9.2 in English (15 are 9.1) and Aya-5's 9.75 in Chinese (16 are "
             "9.8). None of Table 4's three scores is a number of 164 problems, so that they are of several "
             "samples, or of other problems, which the paper does not say. One problem more or less in each "
-            "language is 0.6 points; two models near 50 % on MGSM in one language are apart by chance up to "
+            "language is 0.6 points; two models near 50% on MGSM in one language are apart by chance up to "
             "about nine points (1.96 standard errors of the difference)."
         ),
         filled(
@@ -256,7 +256,7 @@ def _ceilings(cells: pd.DataFrame) -> str:
             "The five published files of problems, each with its own solution behind this language's prompt, "
             f"run against the problem's tests in a sandbox. In {listed(list(low))} a part of the solutions cannot "
             "pass, because translation changed the name of the function that the tests call, or its head is "
-            f"no Python any more: a model that keeps the head cannot exceed {least:.0f} to {most:.0f} %. "
+            f"no Python any more: a model that keeps the head cannot exceed {least:.0f} to {most:.0f}%. "
             "Scores of two languages in Tables 3 and 5 cannot be compared."
         ),
         markdown(shown.rename(columns={"row": "problems"})),

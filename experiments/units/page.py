@@ -138,7 +138,7 @@ def _neurons(parts: Parts) -> str:
         "## Neurons of languages",
         filled(
             "A neuron fires at a token where what enters its activation function is above zero. Selected are, of those "
-            "that fire in fewer languages than in mixed pseudo-languages, the 1 % of lowest entropy over languages. "
+            "that fire in fewer languages than in mixed pseudo-languages, the 1% of lowest entropy over languages. "
             "*Specific*: of this language alone. *Stability*: of LAPE's selections from two halves of the text, the "
             "share that is in both. *Inside words*, *shared tokens*: the share that stays when only tokens count that "
             "do not begin a word, and that stand in the texts of at least half of the languages (of either selection, "
@@ -200,7 +200,7 @@ def _ablation(parts: Parts) -> str:
             "The neurons of a language are set to zero at every token, on "
             f"{counted(ABLATION_ITEMS, 'article')} of each language of which nothing was counted (the shortest "
             f"{len(HELD_OUT)} were held out). *Own*: how many more bits the language's own text needs, in per cent of "
-            "what it needs with all neurons; *others*: the mean of the other languages; with a 95 % interval over "
+            "what it needs with all neurons; *others*: the mean of the other languages; with a 95% interval over "
             f"articles. *Random*: the range of the same difference for {RANDOM} sets of other neurons, as many in each "
             "layer and about as active. *Specific*: the own text loses, and more than the others, beyond chance and "
             "beyond random sets ([exactly](howto/neurons.md#what-they-do)). So few articles give wide intervals."
@@ -230,11 +230,11 @@ def _mass(parts: Parts) -> str:
         filled(
             "Of each layer's distribution over the next token, read by the logit lens, the part that is on tokens of a "
             f"language, over all positions of {MASS_ITEMS} articles; a token is a language's where the whole "
-            "declaration in all these languages says so with a certainty of 90 %. *Text*: the part of the text's own "
+            "declaration in all these languages says so with a certainty of 90%. *Text*: the part of the text's own "
             "tokens; *no language*: the part of tokens that belong to none. *English inside*: the layer before the "
             "last where English has most, where that is at least 0.01, and how often layers in random order have as "
             "much more than the layers on the whole. *Leads*: languages with more mass than any other by 0.05, and "
-            "than vocabulary and texts give, and their layers. Intervals: 95 % over articles. [How, and what it does "
+            "than vocabulary and texts give, and their layers. Intervals: 95% over articles. [How, and what it does "
             "not show](howto/language-mass.md)."
         ),
     ]
@@ -303,10 +303,10 @@ def _features(parts: Parts) -> str:
                 f"{trained['tokens']:,} tokens of {trained['texts']} articles in {len(own)} languages together, and "
                 f"measured on {own['n'].max()} other articles of each. *R2*: share of the variance that is given "
                 "back; *trained*: the same on the articles that it was trained on. *Bits per byte*: how many more the "
-                "text needs with the reconstruction in place of the layer. With 95 % intervals over articles. "
+                "text needs with the reconstruction in place of the layer. With 95% intervals over articles. "
                 "*Dead*: features never active in the language. *Told from chance*: features more active in the "
                 f"language than in mixed pseudo-languages ({trained['deals']} deals of {trained['groups']} groups of "
-                "articles, false-discovery rate 5 %). *Stability*: of the first ten (largest *nu*) by either half of "
+                "articles, false-discovery rate 5%). *Stability*: of the first ten (largest *nu*) by either half of "
                 "the text, the share that is among the first ten by both. *First*: the one of largest nu, and the "
                 "share of the language's tokens at which it is active. [How](howto/features.md)."
             )
@@ -459,7 +459,7 @@ def _jacobian(parts: Parts) -> str:
                 f"items each, read at layers {first} to {last} through five lenses in one run. *Gap*: the probability "
                 "of the right English word less that of wrong ones, averaged over these layers and the three target "
                 f"languages, over the {_range(gaps['n'], 0)} items whose English word can be told from every other "
-                "language's. *Less logit's*: the difference, item by item, with a 95 % interval over items. *Furthest "
+                "language's. *Less logit's*: the difference, item by item, with a 95% interval over items. *Furthest "
                 "ahead*: by how much English is at most ahead of every other language, at which layer; the layer is "
                 "chosen after looking. *p*: of its right words against its wrong ones there, in one search over all "
                 "five lenses, layers and languages with one null. *Pivot at*: the layers at which it is ahead for "
@@ -595,7 +595,7 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _spread(shares: pd.Series) -> str:
-    return f"{100 * shares.min():.0f} to {100 * shares.max():.0f} %"
+    return f"{100 * shares.min():.0f} to {100 * shares.max():.0f}%"
 
 
 def _span(values: pd.Series) -> str:
@@ -609,7 +609,7 @@ def _range(values: pd.Series, places: int = 3) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
+    return f"{100 * share:.0f}%"
 
 
 def _cents(share: float) -> str:
@@ -617,7 +617,7 @@ def _cents(share: float) -> str:
 
 
 def _signed(share: float) -> str:
-    return f"{100 * share:+.2f} %"
+    return f"{100 * share:+.2f}%"
 
 
 def _number(value: float, places: int) -> str:

@@ -75,7 +75,7 @@ CLAIMS = {
 
 
 def _share(value: float) -> str:
-    return f"{100 * value:.0f}%"
+    return f"{value:.0%}"
 
 
 def _left(left_out: dict[str, int]) -> str:

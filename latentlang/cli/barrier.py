@@ -122,7 +122,7 @@ def _print_table(result: BarrierResult, console: Console, *, level: float) -> No
         name = _ALL if row["language"] == _ALL else language(str(row["language"])).name
         cells = [name, str(row["items"]), str(row["wrong"])]
         if row["wrong"]:
-            cells += [f"{100 * row[column]:.0f}%" for column in ("readable", "chance", "barrier")]
+            cells += [f"{row[column]:.0%}" for column in ("readable", "chance", "barrier")]
             cells += [
                 span(row["low"], row["high"]),
                 f"{row['layer']:g}" if row["layer"] == row["layer"] else "",

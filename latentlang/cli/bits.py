@@ -103,7 +103,7 @@ def _print_table(result: BitsResult, console: Console) -> None:
     named = f"{provenance.model} + {provenance.adapter}" if provenance.adapter else provenance.model
     console.print(
         f"{named} · {lens_name(settings.lens)} · bits per UTF-8 byte at layer {last}{final}, "
-        "95 % intervals over n paragraphs" + ("" if relative is None else "; en = 1: bits beside English")
+        "95% intervals over n paragraphs" + ("" if relative is None else "; en = 1: bits beside English")
     )
     table = Table(box=None, pad_edge=False, header_style="bold")
     heads = ["language", "n", "bits/byte", "interval", "bits/token", "least", "at layer"]

@@ -80,7 +80,7 @@ _DROPPED = {
     "label mass": 2,
     "macro-F1": 3,
     "constant": 4,
-    "95 %": 1,
+    "95%": 1,
     "p (Holm)": 2,
 }
 _GAP = 2
@@ -128,7 +128,7 @@ def _accuracies_table(result: EvaluationResult, width: int) -> Table:
 
 def _accuracy(row: Mapping[str, Any]) -> dict[str, str]:
     return {
-        "n": f"{row['n']}", "accuracy": f"{row['accuracy']:.3f}", "95 % interval": _interval(row),
+        "n": f"{row['n']}", "accuracy": f"{row['accuracy']:.3f}", "95% interval": _interval(row),
         "macro-F1": _number(row["macro_f1"]), "weighted-F1": _number(row["weighted_f1"]),
         "constant": _number(row["majority"]),
     }  # fmt: skip
@@ -156,9 +156,9 @@ def _changes_table(result: EvaluationResult, width: int) -> Table:
     rows = [
         {
             "language": row["name"], "n": f"{row['n']}",
-            "base": f"{row['before']:.3f}", "95 %": _interval(at[row["key"], "base"]),
-            "tuned": f"{row['after']:.3f}", "95 % ": _interval(at[row["key"], "tuned"]),
-            "change": f"{row['difference']:+.3f}", "95 % of it": f"[{row['low']:+.3f}, {row['high']:+.3f}]",
+            "base": f"{row['before']:.3f}", "95%": _interval(at[row["key"], "base"]),
+            "tuned": f"{row['after']:.3f}", "95% ": _interval(at[row["key"], "tuned"]),
+            "change": f"{row['difference']:+.3f}", "95% of it": f"[{row['low']:+.3f}, {row['high']:+.3f}]",
             "p (Holm)": f"{row['p']:.2g}", "": row["change"],
         }
         for row in [*changes, *means]

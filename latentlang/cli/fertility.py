@@ -102,7 +102,7 @@ def _print_table(result: FertilityResult, console: Console) -> None:
         table.add_row(
             str(row["language"]), language(str(row["language"])).name, script_name(str(row["script"])),
             *([f"{row['relative']:.2f}", _interval(row["low"], row["high"])] if relative else []),
-            f"{row['tokens_per_character']:.3f}", f"{100 * row['byte_share']:.1f} %",
+            f"{row['tokens_per_character']:.3f}", f"{row['byte_share']:.1%}",
         )  # fmt: skip
     console.print(table)
 

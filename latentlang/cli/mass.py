@@ -109,7 +109,7 @@ def _print_table(result: LanguageMassResult, console: Console) -> None:
     named = f"{provenance.model} + {provenance.adapter}" if provenance.adapter else provenance.model
     final = " (the output)" if last == settings.n_layers else ""
     console.print(
-        f"{named} · {lens_name(settings.lens)} · probability of tokens of each language; layer {last}{final}, 95 % "
+        f"{named} · {lens_name(settings.lens)} · probability of tokens of each language; layer {last}{final}, 95% "
         "intervals over paragraphs"
     )
     console.print(

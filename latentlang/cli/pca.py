@@ -149,7 +149,7 @@ def _print_shares(result: PCAResult, console: Console) -> None:
         cells = []
         for state, axes in result.views:
             shares = part[(part["state"] == state) & (part["axes"] == axes)].sort_values("component")
-            cells += [f"{100 * ratio:.1f} %" if ratio > 0 else "-" for ratio in shares["ratio"].head(shown)]
+            cells += [f"{ratio:.1%}" if ratio > 0 else "-" for ratio in shares["ratio"].head(shown)]
         grid.add_row(str(layer), *cells)
         if (part["total"] == 0).all():
             still.append(str(layer))

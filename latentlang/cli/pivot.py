@@ -143,7 +143,7 @@ def _print_table(result: PivotUseResult, console: Console, *, level: float) -> N
         table.add_column(head, justify="left" if head in ("language", "verdict") else "right")
     for row in result.verdict(level).to_dict("records"):
         name = _ALL if row["language"] == _ALL else language(str(row["language"])).name
-        shares = ["" if row["items"] == 0 else f"{100 * row[arm]:.0f}%" for arm in _ARMS]
+        shares = ["" if row["items"] == 0 else f"{row[arm]:.0%}" for arm in _ARMS]
         layer = str(row["layer"]) if row["items"] else ""
         table.add_row(name, str(row["verdict"]), layer, str(row["items"]), *shares)
     console.print(table)

@@ -184,7 +184,7 @@ def _accuracy(result: ComparisonResult) -> Iterator[Block]:
     changes = result.table[result.table["part"] == "evaluation"]
     yield Figure(
         accuracy_figure(comparison.evaluation, comparison),
-        "Accuracy per language before and after, with 95 % intervals and chance; the same numbers are in the table "
+        "Accuracy per language before and after, with 95% intervals and chance; the same numbers are in the table "
         "below. " + comparison.describe(result.level),
     )
     yield Details("Accuracy per language as a table", [_languages(result, changes)])

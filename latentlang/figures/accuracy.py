@@ -116,7 +116,7 @@ def accuracy_figure(
     languages: str | Language | Iterable[str | Language] | None = None,
     **look: Unpack[Look],
 ) -> go.Figure:
-    """Draw accuracies: one panel per task, one row per language, 95 % intervals, chance dashed.
+    """Draw accuracies: one panel per task, one row per language, 95% intervals, chance dashed.
 
     Args:
         result: an `EvaluationResult`, new or loaded from disk; with one state, or with base and tuned.

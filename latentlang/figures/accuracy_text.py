@@ -54,7 +54,7 @@ def how_to_read(
     offered = "the candidates that it offers" if per_item else "the task's labels"
     paragraphs = [
         f"For each item the model chooses between {offered}; a point is the share of items for which it chose "
-        "the right one. The line through it is the 95 % Wilson interval: with other items of the same kind the share "
+        "the right one. The line through it is the 95% Wilson interval: with other items of the same kind the share "
         "would mostly have come out within it. The dashed line is chance: a choice by dice.",
     ]
     if means:

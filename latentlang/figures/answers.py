@@ -192,14 +192,10 @@ def _hover(row: dict[Any, Any]) -> str:
         else "<b>no target language</b>"
     )
     lines = [f"{name} · {row['state']}", counted(int(row["answers"]), "answer")]
-    lines += [
-        f"{100 * row[column]:.1f} % {words}"
-        for column, words, _colour in _PARTS
-        if row[column] == row[column]
-    ]
+    lines += [f"{row[column]:.1%} {words}" for column, words, _colour in _PARTS if row[column] == row[column]]
     if row["low"] == row["low"]:
-        lines.append(f"in another language: {100 * row['low']:.0f} to {100 * row['high']:.0f} % (interval)")
-    lines.append(f"{100 * row['length']:.1f} % ended by length, {100 * row['end']:.1f} % by the model")
+        lines.append(f"in another language: {100 * row['low']:.0f} to {row['high']:.0%} (interval)")
+    lines.append(f"{row['length']:.1%} ended by length, {row['end']:.1%} by the model")
     lines.append(f"{row['tokens']:g} tokens, {row['characters']:g} characters in the median")
     return "<br>".join(lines)
 

@@ -126,6 +126,6 @@ def _how_to_read(result: Barrier, row: Mapping[Any, Any]) -> list[str]:
         f"Of the items that the model answers wrongly, the share whose right answer was {likeliest} of some layer up "
         "to this one, in any of the languages read but that of the prompt's own word. A search over so many layers and "
         "languages finds something by chance: the grey curve is the same for each of the item's wrong answers. A band "
-        "is a 95 % bootstrap interval over items.",
+        "is a 95% bootstrap interval over items.",
         f"Before the last layer it is {percent(round(row['readable'], 2))} against {percent(round(row['chance'], 2))}.",
     ]

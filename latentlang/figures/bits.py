@@ -134,7 +134,7 @@ def _label(code: str) -> str:
 
 def _how_to_read(few: bool) -> list[str]:
     shown = (
-        "A band is a 95 % bootstrap interval over paragraphs."
+        "A band is a 95% bootstrap interval over paragraphs."
         if few
         else "Languages stand in the order of the last layer."
     )

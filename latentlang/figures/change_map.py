@@ -334,7 +334,7 @@ class _ChangeMapDrawing:
             "a mean over items: blue where it rose, orange where it fell. The maps in order: "
             f"{listed}. Every map has its own scale; hover over a cell for its numbers.",
             f"A frame says that the change is at least {LEAST_MARKED:g} and more than chance, with all cells of "
-            "its map taken together: if nothing had changed, even one frame would be seen in at most 5 % of such "
+            "its map taken together: if nothing had changed, even one frame would be seen in at most 5% of such "
             "maps. (Lens: before and after are exchanged at random, item by item, and the largest change of the "
             "whole map is taken. Alignment: Holm's correction.) Cells without a frame may have changed all the "
             "same.",

@@ -137,14 +137,14 @@ def _hover(row: dict[Any, Any]) -> str:
         interval = "" if math.isnan(row["low"]) else f" [{row['low']:.2f}, {row['high']:.2f}]"
         lines.append(f"{row['relative']:.2f}{interval} times the reference's tokens")
     lines.append(f"{row['tokens_per_character']:.3f} tokens per character")
-    lines.append(f"{100 * row['byte_share']:.1f} % of the tokens are bytes of a character")
+    lines.append(f"{row['byte_share']:.1%} of the tokens are bytes of a character")
     return "<br>".join(lines)
 
 
 def _how_to_read(reference: str) -> list[str]:
     relative = (
         f"How many tokens a language takes for the paragraphs that {reference} takes one token for (sums over all "
-        "paragraphs that both have); lines are 95 % bootstrap intervals over paragraphs. "
+        "paragraphs that both have); lines are 95% bootstrap intervals over paragraphs. "
         if reference
         else "How many tokens a character takes, over all paragraphs. "
     )

@@ -160,7 +160,7 @@ def _benchmark(row: dict[Any, Any]) -> str:
 def _how_to_read(result: Gap) -> list[str]:
     lines = [
         "Scores after training on native data less the mean score after training on translated data, for each "
-        "benchmark (diamond) and each of its cells, a model in a language (dots). Lines are 95 % bootstrap intervals "
+        "benchmark (diamond) and each of its cells, a model in a language (dots). Lines are 95% bootstrap intervals "
         "over cells; of one cell over its items and seeds, where all arms have the same items.",
     ]
     if result.has_base:

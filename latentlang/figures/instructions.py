@@ -142,12 +142,12 @@ def _hover(code: str, origin: str, part: pd.DataFrame, value: str, unit: str) ->
     ]
     lines.append(counted(len(part), "dialogue"))
     lines.append(f"answers of {middle:.0f} {unit} in the middle, {low:.0f} to {high:.0f} for four of five")
-    lines.append(f"{100 * part['copied'].mean():.1f} % copied from the question")
+    lines.append(f"{part['copied'].mean():.1%} copied from the question")
     lines.append(f"{counted(int(part['repeated'].sum()), 'question')} asked before")
     told = part[part["identified"].notna()]
     if len(told):
         right = (told["identified"] == told["answer_language"]).mean()
-        lines.append(f"{100 * right:.1f} % of the answers told as the language they should be in")
+        lines.append(f"{right:.1%} of the answers told as the language they should be in")
     return "<br>".join(lines)
 
 

@@ -179,14 +179,14 @@ def _hover(row: dict[str, Any]) -> str:
 def _how_to_read(result: Judgement) -> list[str]:
     if not result.pairwise:
         return [
-            "The mean grade of the answers; lines are 95 % bootstrap intervals over questions, those of all languages "
+            "The mean grade of the answers; lines are 95% bootstrap intervals over questions, those of all languages "
             "of their mean, each language counting alike. Replies without a grade are left out and counted.",
         ]
     first, second = result.names
     return [
         f"Each pair was judged in both orders. {plain(first)} wins where it wins in both, and loses where "
         f"{plain(second)} does; all else is a tie, which counts half. Replies without a verdict are left out and "
-        "counted. Lines are 95 % intervals over questions; the dashed line is a draw.",
+        "counted. Lines are 95% intervals over questions; the dashed line is a draw.",
         "Open marks: the win rate that a logistic regression on the ratio of the lengths gives where both answers are "
         "equally long. If it is nearer to one half, length could be part of what was judged.",
     ]

@@ -60,7 +60,7 @@ class LensCurves(Protocol):
         """The settings of the run."""
 
     def summary(self) -> pd.DataFrame:
-        """Columns ``task, language, layer, curve, mean, low, high, n``: 95 % intervals over items."""
+        """Columns ``task, language, layer, curve, mean, low, high, n``: 95% intervals over items."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def lens_figure(
     columns: int | None = None,
     **look: Unpack[Look],
 ) -> go.Figure:
-    """Draw what each layer would say: one panel per language, curves with 95 % bands, entropy above.
+    """Draw what each layer would say: one panel per language, curves with 95% bands, entropy above.
 
     The figure fits its width to the page; for a file give one: ``figure.write_image("lens.png", width=1000)``.
 
@@ -270,7 +270,7 @@ class _LensDrawing:
                 **shared, "x": banded.layer + banded.layer[::-1], "y": banded.high + banded.low[::-1],
                 "mode": "lines", "line": {"width": 0}, "fill": "toself",
                 "fillcolor": translucent(style.colour, style.band), "hoverinfo": "skip", "showlegend": False,
-                "name": f"{name}, 95 % band",
+                "name": f"{name}, 95% band",
             })  # fmt: skip
         first = style.curve not in self.named
         self.named.add(style.curve)

@@ -248,7 +248,7 @@ class _LensChangeDrawing:
         self.traces.append({
             **shared, "x": points.layer + points.layer[::-1], "y": points.high + points.low[::-1], "mode": "lines",
             "line": {"width": 0}, "fill": "toself", "fillcolor": translucent(style.colour, style.band),
-            "hoverinfo": "skip", "showlegend": False, "name": f"{name}, 95 % band",
+            "hoverinfo": "skip", "showlegend": False, "name": f"{name}, 95% band",
         })  # fmt: skip
         digits = "+.3f" if panel.state == "difference" else ".3f"
         bounds = f"%{{customdata[0]:{digits}}} to %{{customdata[1]:{digits}}}"
@@ -378,7 +378,7 @@ class _LensChangeDrawing:
         )
         return [
             first,
-            "The band of a difference is a 95 % bootstrap interval of the items' own differences: where it holds zero, "
+            "The band of a difference is a 95% bootstrap interval of the items' own differences: where it holds zero, "
             "that layer by itself gives no evidence of change. With many layers and languages some bands miss zero by "
             "chance; the change map says which changes are more than that. A language or curve is missing where no "
             "token tells its answers, or the wrong ones, apart from another language's."

@@ -98,7 +98,7 @@ def how_to_read(
         f"A dashed line is the null: the average probability of {wrong}, in the same language. If {pivot} rises no "
         "higher than its null, the layer leans towards the language but not towards the answer; only the distance "
         f"between the two is evidence that the answer itself can be read in {pivot}. That it is used is not shown.",
-        "The band around a line is a 95 % bootstrap interval over items: with other items of the same kind the mean "
+        "The band around a line is a 95% bootstrap interval over items: with other items of the same kind the mean "
         "would mostly have come out within it. The strip above shows the entropy in bits: how undecided the layer is "
         "among all tokens: 0 where one is certain, one bit more for every doubling of what is possible. The more "
         "a cell stands out from the page, the more tokens are possible.",

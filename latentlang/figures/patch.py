@@ -167,7 +167,7 @@ def _how_to_read(at: str, arms: Sequence[str]) -> list[str]:
         f"The model is asked for its own concept in the target's languages, and {where} the activation at "
         f"{PATCHED_PLACES[at]} is replaced. Each panel: how likely the answer then is one of two concepts' words.",
         "Where the patched curve rises in an upper panel, the activations carry the concept; where it rises in a panel "
-        "of another language than the target's, they carry the language. Bands: 95 % bootstrap intervals over items.",
+        "of another language than the target's, they carry the language. Bands: 95% bootstrap intervals over items.",
     ]
     told = {
         "wrong-concept": "activations of a third concept from the same prompts: what any patching does",

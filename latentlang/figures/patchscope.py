@@ -164,7 +164,7 @@ def _how_to_read(settings: Any, arms: Sequence[str]) -> list[str]:
     ]
     if settings.into_layers is None:
         lines.append(
-            "The activation says the concept where the patched curve is above that of another concept's. Bands: 95 % "
+            "The activation says the concept where the patched curve is above that of another concept's. Bands: 95% "
             "bootstrap intervals over items."
         )
     told = {

@@ -124,9 +124,9 @@ def _how_to_read(pivot: str, lenses: int) -> list[str]:
     return [
         f"A curve is {pivot}'s gap under one lens: the mean over items of the probability of its word for the right "
         "answer, minus the mean probability of its words for wrong ones. All lenses read the same states of one run, "
-        "and the same words. The last layer is the model's own output, which no lens changes. A band is a 95 % "
+        "and the same words. The last layer is the model's own output, which no lens changes. A band is a 95% "
         "bootstrap interval over items.",
-        f"A filled marker is a gap larger than chance at 5 %: right and wrong answers were exchanged at random, alike "
+        f"A filled marker is a gap larger than chance at 5%: right and wrong answers were exchanged at random, alike "
         f"under all {lenses} lenses, and the gap exceeds the largest that nearly all of these searches found under any "
         "lens, in any language, at any layer. An open one is not, or is of a language that was asked for.",
         "A fitted lens brings what it was fitted on: a gap that one lens shows and another does not says something of "

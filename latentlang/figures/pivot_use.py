@@ -198,7 +198,7 @@ def _how_to_read(names: dict[str, str]) -> list[str]:
         f"After one layer, at the last token of the prompt, what speaks for the item's {pivot} word is exchanged for "
         "what speaks for another word of its category; the rest of the model runs on. Above: the share of answers that "
         "become the other thing's, in the language that was asked for. Below: how far the probability of the answer "
-        f"falls when the {pivot} word alone is taken out. A band is a 95 % bootstrap interval over items.",
+        f"falls when the {pivot} word alone is taken out. A band is a 95% bootstrap interval over items.",
         "Words of two languages resemble each other, so that a change along one is in part one along the other. Hence "
         "the controls, whose change is as large: a third language, a random direction, the same change after the last "
         f"block, where nothing is left to use it; and the part of {pivot}, and of the third language, that moves "

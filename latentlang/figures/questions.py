@@ -139,7 +139,7 @@ def code_figure(
     layout = _layout(result, rows, names, title="Programs that pass their tests", share="of the problems")
     layout["meta"]["how_to_read"] = [
         "pass@k: the probability that at least one of k programs passes a problem's tests, estimated from all that "
-        "were written; lines are 95 % bootstrap intervals over problems. The grey stroke is the share that the "
+        "were written; lines are 95% bootstrap intervals over problems. The grey stroke is the share that the "
         "benchmark's own solutions pass in this language: no score means anything beyond it."
     ]
     return shaped(go.Figure(data=_named_once(traces), layout=layout), **look)
@@ -260,7 +260,7 @@ def _layout(
 
 def _how_to_read_questions(likely: bool) -> list[str]:
     lines = [
-        "Filled marks are means over questions, with their 95 % intervals; the open ones the same answers held against "
+        "Filled marks are means over questions, with their 95% intervals; the open ones the same answers held against "
         "another question's reference, which is chance. The grey stroke is what the commonest answer would get."
     ]
     if likely:

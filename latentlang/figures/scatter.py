@@ -174,7 +174,7 @@ def aligned_signs(scores: Sequence[NDArray[np.float64]]) -> list[NDArray[np.floa
 
 
 def share(component: int, explained: Mapping[int, float], *, markup: bool = True) -> str:
-    """An axis's title: ``PC1 (34.2 %)``, the share of the variance along it.
+    """An axis's title: ``PC1 (34.2%)``, the share of the variance along it.
 
     Args:
         component: its number, from 1.
@@ -182,5 +182,5 @@ def share(component: int, explained: Mapping[int, float], *, markup: bool = True
         markup: whether the title is drawn where markup is understood, which is not so in 3-D.
     """
     ratio = explained.get(component, 0.0)
-    words = f"({100 * ratio:.1f} %)" if ratio > 0 else "(nothing varies)"
+    words = f"({ratio:.1%})" if ratio > 0 else "(nothing varies)"
     return f"PC{component} " + (f"<span style='color:{MUTED}'>{words}</span>" if markup else words)

@@ -205,7 +205,7 @@ def _how_to_read(result: Steered) -> list[str]:
         f"the positions that {where}. Strength is its length over the median length of the residual stream there. The "
         f"direction was {origin}.",
         "Above: how well each layer and strength does on one half of the items; the best is framed. Below: that one "
-        "choice on the other half, with 95 % bootstrap intervals over items. Both together is the harmonic mean, per "
+        "choice on the other half, with 95% bootstrap intervals over items. Both together is the harmonic mean, per "
         "item, of the share in the wanted language and the content kept.",
         "The random direction is each item's own draw, as long and at the same layer; so is the other language's. The "
         f"instructions ({instructions}) stand before the question, and its cue names the language where it named the "

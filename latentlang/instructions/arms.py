@@ -80,7 +80,7 @@ class Arms:
         """One row per arm and state (``given``, ``taken``): sizes, and quantiles of the answers' characters.
 
         Columns ``arm, language, origin, engine, parallel_to, state, dialogues, length_low, length_median, length_high,
-        length_mean``; the low and high length are those of the 10 % shortest and longest.
+        length_mean``; the low and high length are those of the 10% shortest and longest.
         """
         import numpy as np
         import pandas as pd

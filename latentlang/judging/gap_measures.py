@@ -35,7 +35,7 @@ CELL = ["benchmark", "model", "language"]
 #: Of fewer cells there is no correlation.
 FEWEST_CELLS = 4
 _ROUNDING = 1e-7
-# From so many degrees of freedom on Student's t is within 5 % of a normal distribution's.
+# From so many degrees of freedom on Student's t is within 5% of a normal distribution's.
 _MANY = 30
 # Held by the exchanges at a time.
 _NUMBERS_AT_ONCE = 2**22

@@ -58,7 +58,7 @@ class DecoderShape:
 
     @property
     def parameters(self) -> int:
-        """Weights of the matrices, embeddings and head among them; norms and biases, about 0.01 %, are left out."""
+        """Weights of the matrices, embeddings and head among them; norms and biases, about 0.01%, are left out."""
         return self.body + self.head * (1 if self.tied else 2)
 
 

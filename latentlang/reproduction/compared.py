@@ -17,7 +17,7 @@ from latentlang.reproduction.tables import Wide, in_parts, shown_number, shown_r
 COLUMNS = (
     "row", "column", "printed", "corrected", "computed", "low", "high", "n", "unit", "difference", "reason",
 )  # fmt: skip
-_LIST = ("printed", "corrected", "computed here", "95 %", "n", "difference", "reason")
+_LIST = ("printed", "corrected", "computed here", "95%", "n", "difference", "reason")
 _NOTHING = "–"
 
 
@@ -29,7 +29,7 @@ class Computed:
         row: its row, as the printed cell has it.
         column: its column, likewise.
         value: what came out.
-        low: lower end of its 95 % interval.
+        low: lower end of its 95% interval.
         high: upper end.
         n: items that it is of.
         unit: of `value`: ``%``, ``tokens``; empty for none.
@@ -53,7 +53,7 @@ class ComparedTable:
     Attributes:
         experiment: which.
         table: one row per cell: `row`, `column`, `printed` (as in the paper, empty where nothing was), `corrected`
-            (what should stand there, where that is known to be something else), `computed` with its 95 % interval
+            (what should stand there, where that is known to be something else), `computed` with its 95% interval
             `low` to `high`, `n` items, `unit`; `difference`, `computed` less `corrected` where there is one, else less
             `printed`; `reason`, codes of the correction and of why the values may differ.
         n_corrected: cells beside which a correction stands.

@@ -63,7 +63,7 @@ class SweepResult(Result[SweepSettings]):
 
     Attributes:
         table: a row a job and measure: ``job, entry, kind, model, recipe, task, language, seed, measure, value, low,
-            high, n, null, least, most``. `low` and `high` are the ends of the job's own interval (95 %, over items),
+            high, n, null, least, most``. `low` and `high` are the ends of the job's own interval (95%, over items),
             `null` is what chance alone would give, `least` and `most` bound the measure; missing where there is none.
             Empty texts stand where a job is not of one, ``none`` for the model without training.
     """

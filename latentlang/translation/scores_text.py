@@ -28,11 +28,11 @@ def title(metric: str) -> str:
 
 
 def number(metric: str, value: float) -> str:
-    """A score as it is read: ``24.7``, ``3.1 %``, ``0.842``."""
+    """A score as it is read: ``24.7``, ``3.1%``, ``0.842``."""
     if math.isnan(value):
         return "none"
     if metric in SHARES_OF_TRANSLATIONS:
-        return f"{100 * value:.1f} %"
+        return f"{value:.1%}"
     return f"{value:.3f}" if metric in _JUDGED else f"{value:.2f}"
 
 

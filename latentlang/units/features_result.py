@@ -216,7 +216,7 @@ class FeaturesResult(Result[FeaturesSettings]):
 
         - ``nu``: those of the largest `nu` above 0; with `fdr` only those whose mean activation in the language is told
           from that in mixed pseudo-languages, at that rate of false discoveries;
-        - ``entropy``: active in 98 % of some language's paragraphs and at a tenth of its tokens; of the languages that
+        - ``entropy``: active in 98% of some language's paragraphs and at a tenth of its tokens; of the languages that
           have at least 0.8 of the largest share of tokens; those of lowest entropy. With `fdr` only those whose
           entropy is told from chance.
 

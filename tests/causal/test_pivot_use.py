@@ -70,7 +70,7 @@ def test_a_pivot_that_the_answer_is_computed_through_is_called_used(used: PivotU
 
 
 def test_the_same_words_written_and_never_read_are_readable_only(carried: PivotUseResult) -> None:
-    # 46 items bound a share by 0.1 at 90 %, not at 95 %
+    # 46 items bound a share by 0.1 at 90%, not at 95%
     assert carried.verdict()["verdict"].tolist() == [NOT_SHOWN]
     (row,) = carried.verdict(0.9).to_dict("records")
     assert (row["verdict"], row["reason"], row["reads"]) == (READABLE, "bounded", 1)
@@ -199,7 +199,7 @@ def test_it_takes_so_many_items_to_say_readable_only(items: int, verdict: str) -
     table = _carried({"target": 1.0}, np.random.default_rng(0), items=items)
     row = verdict_table(table, ["de"], level=0.95, minimum=0.02, without=0.1, seed=0).iloc[0]
     assert row["verdict"] == verdict
-    # the upper end of Newcombe's interval where nothing follows, at 5 % / 3, two-sided
+    # the upper end of Newcombe's interval where nothing follows, at 5% / 3, two-sided
     z = NormalDist().inv_cdf(1 - 0.05 / 6)
     assert row["bound"] == pytest.approx(z**2 / (items + z**2), rel=1e-3)
 

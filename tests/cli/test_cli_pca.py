@@ -47,7 +47,7 @@ def test_a_store_becomes_a_figure_a_table_and_axes(run, store, tmp_path):
     shares = {line.split()[0]: line.split()[1:] for line in text.splitlines() if line.strip()[:1].isdigit()}
     for layer in (1, 2, 3):
         first, second = result.basis(layer).ratio.tolist()
-        assert shares[str(layer)] == [f"{100 * first:.1f}", "%", f"{100 * second:.1f}", "%"]
+        assert shares[str(layer)] == [f"{first:.1%}", f"{second:.1%}"]
     assert shares["0"] == ["-", "-"] and "nothing varies at layer 0" in text
     page = (folder / "pca.html").read_text(encoding="utf-8")
     assert "Plotly" in page and "How to read this" in page and "question 3 in ja" in page

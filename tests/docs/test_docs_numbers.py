@@ -24,7 +24,7 @@ def test_what_is_said_of_published_translations_is_in_their_tables() -> None:
     assert f"printed as {other['published']:.2f}, and its file gives {other['computed']:.2f}" in text
     off = pd.read_csv(ROOT / "figures" / "bayling2" / "off_target.csv").set_index(["system", "direction"])
     bayling = off.loc[("bayling-7b", "en-ja")]
-    assert f"Japanese {bayling['off_target']:.0f} % are in another language" in text
+    assert f"Japanese {bayling['off_target']:.0f}% are in another language" in text
     counted = dict(part.split(":") for part in bayling["languages"].split())
     others = {code: int(count) for code, count in counted.items() if code != "ja"}
     assert 0.85 < others["zh"] / sum(others.values()) < 0.95  # "nine in ten of these Chinese"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.doc_pages import PACKAGE, PAGES, ROOT, comments, docstrings
+from tests.support.doc_pages import PACKAGE, PAGES, ROOT, SOURCES, comments, docstrings, tree
 
 GLOSSARY = ROOT / "docs" / "glossary.md"
 _ROW = re.compile(
@@ -75,3 +77,33 @@ def test_a_banned_synonym_would_be_found():
     (advice,) = _said("in the language\nasked for")
     assert advice.endswith("say 'target language'")
     assert not _said("in the target language; what was asked for is kept")
+
+
+#: A number, or what stands for one in a text, and a per cent sign apart from it (not plotly's ``%{x}``).
+_APART = re.compile(r"[\d}] %(?!\{)")
+
+
+def _texts(path: Path) -> Iterator[str]:
+    """Texts and comments of a module; what is filled in is ``}``."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "}" for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+    yield from comments(path)
+
+
+def test_a_per_cent_sign_follows_its_number_at_once():
+    sources = [path for path in SOURCES if path.relative_to(ROOT).parts[0] in ("latentlang", "experiments")]
+    texts = [(path, text) for path in sources for text in _texts(path)]
+    texts += [(page, page.read_text(encoding="utf-8")) for page in PAGES]
+    assert len(texts) > 10_000
+    assert [(path, text) for path, text in texts if _APART.search(text)] == []
+
+
+@pytest.mark.parametrize("code", ['"95 % of it"', 'f"{share:.1f} % of it"', "x = 1  # 5 %"])
+def test_a_per_cent_sign_that_stands_apart_would_be_found(code, tmp_path):
+    apart, together = tmp_path / "apart.py", tmp_path / "together.py"
+    apart.write_text(code)
+    together.write_text('y = 5 % 3; z = "PC1 %{x}"; ' + code.replace(" %", "%"))
+    assert any(map(_APART.search, _texts(apart))) and not any(map(_APART.search, _texts(together)))

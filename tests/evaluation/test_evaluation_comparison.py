@@ -165,7 +165,7 @@ def test_chance_alone_is_seldom_called_a_change():
         comparison = compare_evaluations(evaluated(both))
         row = comparison.averages().iloc[0]
         claims += row["change"] != "" or (comparison.summary()["change"] != "").any()
-    assert claims <= 7  # of 25; two tests of 5 % each, with room for three standard errors
+    assert claims <= 7  # of 25; two tests of 5% each, with room for three standard errors
 
 
 # What is paired

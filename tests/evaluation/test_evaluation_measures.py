@@ -160,7 +160,7 @@ def test_the_crossed_interval_covers_the_true_mean_of_languages_and_items():
         values = (draw.random((60, 15)) < chance).astype(float)
         found = crossed_mean(values, resamples=400, seed=trial)
         hits += found.low <= 0.5 <= found.high
-    assert hits >= 134  # 95 % of 150, less three standard errors; too wide is allowed
+    assert hits >= 134  # 95% of 150, less three standard errors; too wide is allowed
 
 
 # Exchanging before and after

@@ -247,5 +247,5 @@ def test_ultralink_has_the_best_average_but_on_arc() -> None:
 
 @pytest.mark.parametrize(("row", "column"), [("Guanaco-13b", "Es"), ("PolyLM-Chat-13b", "Zh")])
 def test_arc_has_scores_below_chance(row: str, column: str) -> None:
-    # Four choices: 25 % by chance.
+    # Four choices: 25% by chance.
     assert Decimal(TABLES["table6"][f"ARC | {row}"][column]) < 13

@@ -66,7 +66,7 @@ def test_it_says_how_to_read_it_and_what_it_was_made_with(page: str) -> None:
     for words in (
         "How to read this",
         "null",
-        "95 % bootstrap interval",
+        "95% bootstrap interval",
         "entropy in bits",
         "protocol corrected",
     ):

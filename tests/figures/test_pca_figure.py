@@ -125,7 +125,7 @@ def test_each_step_of_the_slider_holds_its_layer(result: PCAResult, three_d: boo
             assert same_up_to_sign(where, scores(result, code, layer, count=where.shape[1]))
         axis = "scene.xaxis" if three_d else "xaxis"
         ratio = result.explained.query(f"layer == {layer} and component == 1")["ratio"].item()
-        words = "(nothing varies)" if layer == 0 else f"({100 * ratio:.1f} %)"
+        words = "(nothing varies)" if layer == 0 else f"({100 * ratio:.1f}%)"
         assert words in layout[f"{axis}.title.text"] and "PC1" in layout[f"{axis}.title.text"]
         assert ("<" in layout[f"{axis}.title.text"]) != three_d  # in 3-D markup would be read out
         low, high = layout[f"{axis}.range"]

@@ -129,7 +129,7 @@ def tab_to(page: Page, view: str) -> None:
 
 def test_the_first_look_says_in_which_language_the_model_thinks(page: Page) -> None:
     assert text(page, ".answer") == (
-        f"At layer {PIVOT_AT} of {LAYERS} the likeliest language before the answer is English (flower, 34 %); "
+        f"At layer {PIVOT_AT} of {LAYERS} the likeliest language before the answer is English (flower, 34%); "
         f"the answer itself is German (Blume) from layer {ANSWER_FROM - 1} on. "
         "Not counted, since none of their tokens is theirs alone: Swahili."
     )
@@ -140,7 +140,7 @@ def test_the_first_look_says_in_which_language_the_model_thinks(page: Page) -> N
     rows = ask(page, "$$('table.grid[role=grid] tbody tr').map(row => Number(row.dataset.layer))")
     assert rows[:LAYERS] == list(range(LAYERS, 0, -1))
     label = ask(page, f"$('{cell(PIVOT_AT)}').getAttribute('aria-label')")
-    assert re.sub("[\u2066-\u2069]", "", label) == 'layer 12, after “ "”: “flower”, English, 34 %'
+    assert re.sub("[\u2066-\u2069]", "", label) == 'layer 12, after “ "”: “flower”, English, 34%'
     assert ask(page, f"$('{cell(4)} .token').classList.contains('bytes')")
     assert [layer for layer in range(1, 5) if ask(page,
         f"$('tr[data-layer=\"{layer}\"]').classList.contains('unreliable')")] == [1, 2, 3]  # fmt: skip
@@ -152,7 +152,7 @@ def test_cells_are_chosen_by_mouse_and_keys_and_two_are_compared(page: Page) -> 
     assert here(page) == [17, LAST]
     assert text(page, ".details h3").startswith("Layer 17 of 18, after")
     bars = text(page, ".details .bars")
-    assert bars.splitlines()[0] == "Blume" and "76 %" in bars
+    assert bars.splitlines()[0] == "Blume" and "76%" in bars
     assert ask(page, "document.activeElement.matches('td.here[tabindex=\"0\"]')")
     assert ask(page, "$$('td[tabindex=\"0\"]').length") == 1
     for key, expected in (("ArrowDown", [16, 10]), ("ArrowLeft", [16, 9]), ("Home", [16, 0]), ("PageUp", [18, 0]),
@@ -216,12 +216,12 @@ def test_words_follow_one_concept_over_the_layers(page: Page) -> None:
     assert all(b - a >= 12 for a, b in itertools.pairwise(heights))
     assert ask(page, "$$('.chart .null-band').length") == 1
     assert "Swahili (ua) has no line: each of its tokens can begin another" in text(page, ".words-view .note")
-    assert "34 %" in text(page, ".readout") and "Layer 12" in text(page, ".readout")
+    assert "34%" in text(page, ".readout") and "Layer 12" in text(page, ".readout")
     ask(page, "$('.chart').focus()")
     page.press("End")
     assert "Layer 18" in text(page, ".readout")
     spoken = ask(page, "$('.chart').getAttribute('aria-valuetext')")
-    assert spoken.startswith("layer 18: German Blume 78 %")
+    assert spoken.startswith("layer 18: German Blume 78%")
     assert here(page)[0] == 18  # the grid goes with it
     page.click(".words-view .segments label:nth-child(2)")
     until(page, "ranks", "$$('.chart .tick').some(tick => tick.textContent === '10,000')")
@@ -370,7 +370,7 @@ def test_a_frozen_page_answers_what_it_holds(page: Page, tmp_path: Path) -> None
 
 def test_every_view_is_a_table_too_and_code_is_copied(page: Page) -> None:
     page.send("Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"])
-    for view, words in (("grid", "flower en 34 %"), ("words", "German Blume"), ("languages", "Blume")):
+    for view, words in (("grid", "flower en 34%"), ("words", "German Blume"), ("languages", "Blume")):
         tab_to(page, view)
         panel = f'[role=tabpanel][data-view="{view}"]'
         until(page, "code", f"!$('{panel} .tools button').disabled")

@@ -533,8 +533,8 @@ def _exchangeable(seed):
 
 def test_false_alarms_of_the_search_are_at_most_nominal_and_p_is_uniform():
     found = np.sort([_search(_exchangeable(seed), seed=seed) for seed in range(200)])
-    assert (found <= 0.05).sum() <= 18  # 10 expected; more than 18 of 200 has probability 0.6 % at 5 %
-    # Kolmogorov and Smirnov's distance at the 1 % level
+    assert (found <= 0.05).sum() <= 18  # 10 expected; more than 18 of 200 has probability 0.6% at 5%
+    # Kolmogorov and Smirnov's distance at the 1% level
     assert np.abs(found - (np.arange(200) + 0.5) / 200).max() < 1.63 / np.sqrt(200)
 
 
@@ -554,7 +554,7 @@ def test_languages_that_are_alike_have_no_leader():
 
 @pytest.mark.slow("tests/lens/test_pivot_test.py")
 def test_false_alarms_over_200_random_models_are_at_most_nominal():
-    """Random weights know no word: at most 5 % of the searches may say that they do, and none names a pivot.
+    """Random weights know no word: at most 5% of the searches may say that they do, and none names a pivot.
 
     The head is made sharp, so that words have probabilities that a lead could come from.
     """

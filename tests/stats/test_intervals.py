@@ -52,7 +52,7 @@ def test_bootstrap_covers_the_true_mean_about_as_often_as_it_says():
     for trial in range(200):
         low, high = bootstrap_means(draw.normal(1.0, 1.0, size=(50, 1)), resamples=400, seed=trial)
         hits += int(low[0] <= 1.0 <= high[0])
-    assert 178 <= hits <= 199  # 95 % of 200, with room for four standard errors
+    assert 178 <= hits <= 199  # 95% of 200, with room for four standard errors
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def csls(x: Array, y: Array, k: int) -> Array:
 
 
 def leading_scores(x: Array, most: int) -> Array:
-    """Scores on the fewest principal directions that hold 99 % of the variance, at most `most`."""
+    """Scores on the fewest principal directions that hold 99% of the variance, at most `most`."""
     u, s, _ = np.linalg.svd(centred(x), full_matrices=False)
     share = np.cumsum(s**2) / np.sum(s**2)
     count = min(most, int(np.searchsorted(share, 0.99)) + 1)

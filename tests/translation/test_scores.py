@@ -346,7 +346,7 @@ def test_the_words_say_what_the_table_has(scores):
 
 def test_where_no_language_could_be_told_nothing_is_said_of_others():
     result = ll.score_translations({"a": ["x"] * 8}, REFERENCES, lang="de", progress=False)
-    assert "no language could be told, 100.0 % could not be told" in result.describe()
+    assert "no language could be told, 100.0% could not be told" in result.describe()
     assert "none are in another language" not in result.describe()
     assert "nan" not in result.figure(metric="off-target").data[0].customdata[0]
 

@@ -50,7 +50,7 @@ def test_where_no_neuron_has_a_language_nothing_is_found_and_lape_finds_its_shar
         fires, tokens = _world(seed)
         assert lape(fires.sum(1) / tokens.sum(1)[:, None]).any(0).sum() == round(0.01 * NEURONS)
         with_any += bool((_rates(fires, tokens)[0] <= 0.05).any())
-    # of 400 worlds 5.25 % had any; at a rate of 5 % at most 6 of 60 do in 97 % of draws
+    # of 400 worlds 5.25% had any; at a rate of 5% at most 6 of 60 do in 97% of draws
     assert with_any <= 6
 
 

@@ -178,5 +178,5 @@ def _cell(name: str, value: Any) -> str:
     if isinstance(value, float):
         if value != value:
             return ""
-        return f"{100 * value:.1f} %" if name in _SHARES else f"{value:,.1f}"
+        return f"{value:.1%}" if name in _SHARES else f"{value:,.1f}"
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -44,7 +44,7 @@ export function languageColours() {
 }
 
 // How strongly a cell is coloured: between nothing and full as the square root of the probability, since most of what
-// is to be seen happens below 10 %.
+// is to be seen happens below 10%.
 export function strength(p) {
   return Math.sqrt(Math.min(1, Math.max(0, p ?? 0)));
 }

@@ -41,9 +41,9 @@ export function newId(name) {
 export function percent(p) {
   if (p === null || p === undefined) return "–";
   const value = p * 100;
-  if (value === 0) return "0 %";
-  if (value < 0.01) return "<0.01 %";
-  return `${value >= 9.95 ? Math.round(value) : value.toPrecision(2)} %`;
+  if (value === 0) return "0%";
+  if (value < 0.01) return "<0.01%";
+  return `${value >= 9.95 ? Math.round(value) : value.toPrecision(2)}%`;
 }
 
 export function number(value, digits = 2) {

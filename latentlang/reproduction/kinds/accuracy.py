@@ -35,7 +35,7 @@ class AccuracyKind(TableKind[AccuracyExperiment]):
     fields = AccuracyExperiment
     words = "accuracy of a model with and without adapters, per language, model, task or answer mode"
     read = ("evaluate",)
-    sentence = "Accuracy in percent with its 95 % interval, the paper's printed value, and the difference."
+    sentence = "Accuracy in percent with its 95% interval, the paper's printed value, and the difference."
     keys = MappingProxyType({
         "paper_model": "model", "task": "task", "recipe": "recipe", "answers": "answers", "language": "language",
     })  # fmt: skip
@@ -98,7 +98,7 @@ class AccuracyKind(TableKind[AccuracyExperiment]):
                 part = table[table["recipe"] == recipe].set_index(key)
                 cells = [part.loc[column] for column in chosen]
                 rows.append((recipe, OURS, tuple(shown_number(cell["ours"], 1) for cell in cells)))
-                rows.append(("", "95 %", tuple(shown_range(c["low"], c["high"], 0) for c in cells)))
+                rows.append(("", "95%", tuple(shown_range(c["low"], c["high"], 0) for c in cells)))
                 rows.append(("", PAPER, tuple(str(cell["printed"]) for cell in cells)))
                 differences = tuple(shown_number(c["difference"], 1, signed=True) for c in cells)
                 rows.append(("", "difference", differences))

@@ -227,7 +227,7 @@ class ChoiceKind(ExperimentKind[ChoiceExperiment]):
         asked = "all items" if items is None else f"at most {counted(items, 'item')} a language"
         text = (
             f"Computed here: {_METRICS[experiment.metric]} in percent over {asked} (`n`), choosing the candidate whose "
-            f"text is the likeliest behind the context, with prompts of this package; 95 % intervals over items. "
+            f"text is the likeliest behind the context, with prompts of this package; 95% intervals over items. "
             f"*{ALWAYS}*: what one gets who always gives that answer."
         )
         missing = [code for code in experiment.languages if code not in _there(experiment, run)]

@@ -81,7 +81,7 @@ class GapStatisticsKind(ExperimentKind[GapStatisticsExperiment]):
         )
         text = (
             f"Computed here, from printed and corrected values: {listed(list(contrasts))}, in every cell (one "
-            "benchmark, model and language). Intervals: 95 % over models, each with all of its cells."
+            "benchmark, model and language). Intervals: 95% over models, each with all of its cells."
         )
         if "correlations" in experiment.statistics:
             text += (

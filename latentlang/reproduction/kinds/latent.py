@@ -364,7 +364,7 @@ class LatentKind(ExperimentKind[LatentExperiment]):
             f"Computed here: {run.title(run.model_of(experiment.model))} before and after training on each arm with "
             f"{counted(len(experiment.seeds), 'seed')} (LoRA; {fields or 'the defaults'}), read in "
             f"{counted(len(experiment.languages), 'language')} of the task {experiment.task}, "
-            f"{counted(run.items or experiment.items, 'item')} each. Intervals: 95 %, over items, for the one adapter; "
+            f"{counted(run.items or experiment.items, 'item')} each. Intervals: 95%, over items, for the one adapter; "
             "they say nothing of other seeds."
         )
 

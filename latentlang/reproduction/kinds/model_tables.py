@@ -27,7 +27,7 @@ class ReproducedTable:
     Attributes:
         experiment: which.
         table: one row per number. Accuracies in percent: ``paper_model`` is whose place the ``model`` takes, ``low``
-            and ``high`` the 95 % interval of ``ours`` (Wilson over items of one language, crossed bootstrap for a
+            and ``high`` the 95% interval of ``ours`` (Wilson over items of one language, crossed bootstrap for a
             ``mean`` over languages), ``chance`` what guessing gives. Pearson: ``ours`` with its interval from half
             samples, ``null_mean`` and ``p`` against unpaired items, ``without_length`` the coefficient once prompt
             length is regressed out. ``paper`` is what was printed there (nan where nothing was), ``printed`` the same

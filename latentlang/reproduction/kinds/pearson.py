@@ -41,7 +41,7 @@ class PearsonKind(TableKind[PearsonExperiment]):
     words = "correlation of languages' first principal components, before and after training"
     read = ("harvest", "align")
     sentence = (
-        "Pearson r of the first principal component between languages, over items, with its 95 % interval; the "
+        "Pearson r of the first principal component between languages, over items, with its 95% interval; the "
         "mean with translations unpaired; and r once prompt length is regressed out of both."
     )
     keys = MappingProxyType(
@@ -120,7 +120,7 @@ class PearsonKind(TableKind[PearsonExperiment]):
                 name = pair if len(layers) == 1 else f"{pair}, layer {layer}"
                 lines = {
                     OURS: (shown_number(cell["ours"], 2) for cell in cells),
-                    "95 %": (shown_range(cell["low"], cell["high"], 2) for cell in cells),
+                    "95%": (shown_range(cell["low"], cell["high"], 2) for cell in cells),
                     "unpaired (chance)": (shown_number(cell["null_mean"], 2) for cell in cells),
                     "without length": (shown_number(cell["without_length"], 2) for cell in cells),
                     PAPER: (str(cell["printed"]) for cell in cells),

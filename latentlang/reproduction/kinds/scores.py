@@ -235,7 +235,7 @@ class ScoresKind(ExperimentKind[ScoresExperiment]):
             _OFF_TARGET: ", in percent of those whose language can be told",
         }
         text = f"Computed here: {metric.title} of the authors' published translations{how.get(experiment.metric, '')}"
-        text += ", with its 95 % interval over sentences."
+        text += ", with its 95% interval over sentences."
         missing = [
             f"{row} {direction}"
             for direction in experiment.directions

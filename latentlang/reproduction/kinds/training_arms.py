@@ -223,7 +223,7 @@ class TrainingArmsKind(ExperimentKind[TrainingArmsExperiment]):
         text = (
             f"Computed here: mean loss of held-out answers in nats a token, of {model} "
             f"before and after training on each arm with {counted(len(experiment.seeds), 'seed')} (LoRA; {fields}). "
-            "Intervals: 95 %, bootstrap over items, each in all its languages, of means over seeds; they say nothing "
+            "Intervals: 95%, bootstrap over items, each in all its languages, of means over seeds; they say nothing "
             "of other seeds."
         )
         if experiment.write is not None:
