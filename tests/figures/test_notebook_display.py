@@ -155,7 +155,7 @@ def sent(monkeypatch) -> list[dict[str, object]]:
 
 
 #: A test's outcome, and steps that make data, are tables.
-WITHOUT_FIGURE = ("PivotTest", "Built", "CultureBuilt", "PipelineReport")
+WITHOUT_FIGURE = ("PivotTest", "Built", "CultureBuilt", "PipelineReport", "SizePlan")
 
 
 def _kinds(base: type) -> set[type]:
