@@ -23,6 +23,7 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
+from latentlang.figures.headings import unbroken
 from latentlang.figures.image import check_pictures, write_picture
 from latentlang.text import counted
 
@@ -81,6 +82,14 @@ def blocks(notebook: nbformat.NotebookNode) -> list[str]:
     ]
 
 
+def _title(figure: go.Figure) -> str:
+    """The first line of a figure's title, wherever it was broken to fit; empty where there is none."""
+    if not figure.layout.title.text:
+        return ""
+    whole, _ = unbroken(dict(figure.layout.meta or {}), figure.layout.title)
+    return html.unescape(_TAG.sub("", whole.partition("<br>")[0])).strip()
+
+
 def page(notebook: nbformat.NotebookNode, name: str) -> tuple[str, dict[str, go.Figure]]:
     """The page of an executed notebook as Markdown, and its figures by file name.
 
@@ -100,8 +109,7 @@ def page(notebook: nbformat.NotebookNode, name: str) -> tuple[str, dict[str, go.
                 figure = go.Figure(drawn, skip_invalid=True)
                 file = f"{name}-{len(figures) + 1}.webp"
                 figures[file] = figure
-                first_line = (figure.layout.title.text or "").partition("<br>")[0]
-                title = html.unescape(_TAG.sub("", first_line)).strip()
+                title = _title(figure)
                 parts.append(f"![{title or 'Figure'}]({file})")
             else:
                 parts += _text(output)

@@ -1,13 +1,16 @@
 """Every notebook runs from top to bottom, is committed without outputs, shows its figures, and has its page."""
 
+import json
 import re
 from pathlib import Path
 
 import nbformat
+import plotly.graph_objects as go
 import pytest
 
 import latentlang as ll
-from docs.notebooks import FOLDER, NOTEBOOKS, blocks, page, read
+from docs.notebooks import FOLDER, NOTEBOOKS, PLOTLY, blocks, page, read
+from latentlang.figures.headings import fitted
 from latentlang.figures.notebook import fitting
 from tests.support.doc_pages import PAGES
 from tests.support.lens_standin import lens_result
@@ -131,3 +134,14 @@ def test_what_suits_a_figure_to_a_notebook_is_not_on_its_page() -> None:
     cell = nbformat.v4.new_code_cell("figure", outputs=[nbformat.v4.new_output("display_data", data)])
     text, figures = page(nbformat.v4.new_notebook(cells=[cell]), "one")
     assert text.endswith("```python\nfigure\n```\n") and not figures
+
+
+def test_a_figures_name_on_a_page_is_its_whole_title_however_it_was_broken():
+    title = "Question translation, from two languages into one " * 3
+    figure = go.Figure(layout={"title": {"text": title.strip()}, "width": 500, "height": 300})
+    fitted(figure, width=500)
+    assert "<br>" in figure.layout.title.text
+    output = {"output_type": "display_data", "data": {PLOTLY: json.loads(figure.to_json())}, "metadata": {}}
+    cell = nbformat.v4.new_code_cell("figure", outputs=[nbformat.from_dict(output)])
+    text, figures = page(nbformat.v4.new_notebook(cells=[cell]), "01_made")
+    assert f"![{title.strip()}](01_made-1.webp)" in text and list(figures) == ["01_made-1.webp"]
