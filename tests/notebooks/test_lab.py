@@ -41,8 +41,11 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
         tab.run("opened.sessionContext.ready.then(() => true)")
         tab.run("jupyterapp.commands.execute('notebook:run-all-cells').then(() => true)")
         for which in (FIRST, SECOND):
+            # what moves the layer that is looked at comes last
             tab.wait(
-                "a grid", f"Boolean({which}?.querySelector('td.here')) && !{which}.querySelector('td.empty')"
+                "a grid that is read to its end",
+                f"Boolean({which}?.querySelector('td.here')) && !{which}.querySelector('td.empty') && "
+                f"!{which}.querySelector('.tools button').disabled",
             )
         yield tab
 
