@@ -30,7 +30,9 @@ torch.set_num_threads(1)
 hypothesis.settings.register_profile("latentlang", deadline=None)
 hypothesis.settings.load_profile("latentlang")
 
-# Nothing that a test writes has to be there after a power failure: each call would wait for the disk.
+# Nothing that a test writes has to be there after a power failure, and each call would wait for the disk. What a killed
+# process wrote is the kernel's already, so that tests of kills see the same; that a file is flushed before it gets its
+# name is seen by those that kill a process, or fail, at this very call (tests/storage/test_atomic_files.py).
 os.fsync = lambda _descriptor: None
 # Imports and tests live to the end: looking through them for garbage again and again was a tenth of the time.
 gc.set_threshold(20_000, 10, 10)
