@@ -27,7 +27,6 @@ class DecoderShape:
         vocabulary: rows of the head.
         tied: whether head and embeddings are one matrix.
         gated: whether an MLP has three matrices, not two.
-        here: whether the model's configuration was read; else these are the published figures.
     """
 
     layers: int
@@ -39,7 +38,6 @@ class DecoderShape:
     vocabulary: int
     tied: bool
     gated: bool
-    here: bool = False
 
     @property
     def attention(self) -> int:
@@ -75,6 +73,7 @@ def published_shapes() -> dict[str, DecoderShape]:
     return shapes
 
 
+@cache
 def model_shape(name: str) -> DecoderShape:
     """The shape of a registered model, or of one whose configuration lies on this machine.
 
@@ -92,14 +91,20 @@ def model_shape(name: str) -> DecoderShape:
     return _from_config(info)
 
 
-def _from_config(info: ModelInfo) -> DecoderShape:
+def config_file(info: ModelInfo) -> Path | None:
+    """The file on this machine that a model's configuration is read from; None where it would have to be fetched."""
+    if info.local:
+        return Path(info.hub_id) if info.gguf is not None else Path(info.hub_id) / "config.json"
     from huggingface_hub import try_to_load_from_cache
+
+    cached = try_to_load_from_cache(info.hub_id, info.gguf or "config.json", revision=info.revision)
+    return Path(cached) if isinstance(cached, str) else None
+
+
+def _from_config(info: ModelInfo) -> DecoderShape:
     from transformers import AutoConfig
 
-    path: Path | None = Path(info.hub_id) if info.gguf is not None else Path(info.hub_id) / "config.json"
-    if not info.local:
-        cached = try_to_load_from_cache(info.hub_id, info.gguf or "config.json", revision=info.revision)
-        path = Path(cached) if isinstance(cached, str) else None
+    path = config_file(info)
     if path is None:
         raise ModelError(
             f"{info.hub_id} is not on this machine, so its size is not known; fetch it first (latentlang doctor "
@@ -126,7 +131,7 @@ def _from_config(info: ModelInfo) -> DecoderShape:
         kv_heads=_first(config, "num_key_value_heads") or heads,
         head_dim=_first(config, "head_dim") or width // heads, d_mlp=inner or 4 * width,
         vocabulary=int(values["vocabulary"] or 0), tied=bool(getattr(config, "tie_word_embeddings", False)),
-        gated=inner is not None and config.model_type not in _PLAIN_MLP, here=True,
+        gated=inner is not None and config.model_type not in _PLAIN_MLP,
     )  # fmt: skip
 
 

@@ -12,7 +12,8 @@ import torch
 
 from latentlang.errors import LatentlangError
 from latentlang.models.loading import find_device, load_tokenizer
-from latentlang.reproduction.model_sizes import Shape, shape
+from latentlang.models.registry import resolve
+from latentlang.models.shapes import DecoderShape, config_file, model_shape
 from latentlang.reproduction.settings import ReproductionSettings
 from latentlang.reproduction.steps import Step
 
@@ -95,11 +96,11 @@ class Estimate:
         Raises:
             ModelError: nothing is known of the size of the model.
         """
-        per_weight = _LORA if shape(model).parameters > _CHECKPOINTED else _LORA - _FORWARD
+        per_weight = _LORA if model_shape(model).parameters > _CHECKPOINTED else _LORA - _FORWARD
         return self._run(per_weight, model, tokens, bytes)
 
     def _run(self, per_weight: int, model: str, tokens: int, written: int) -> Cost:
-        operations = per_weight * tokens * shape(model).parameters
+        operations = per_weight * tokens * model_shape(model).parameters
         return Cost(operations / (self.speed * _EFFICIENCY), written, tokens)
 
     def of(self, step: Step) -> Cost:
@@ -108,18 +109,18 @@ class Estimate:
         Raises:
             LatentlangError: its data cannot be found, or nothing is known of its model.
         """
-        size = shape(step.model)
+        size = model_shape(step.model)
         if step.kind in ("align", "pca"):
             return Cost(0.0, 1 << 20, 0)
         if step.kind == "train":
             return self._training(step, size)
         asked = [self._prompts(step, code) for code in step.languages]
         prompts, tokens = sum(count for count, _ in asked), int(sum(each for _, each in asked))
-        rows = {"evaluate": 200, "lens": 30 * 8 * (size.n_layers + 1)}.get(step.kind, 0)
+        rows = {"evaluate": 200, "lens": 30 * 8 * (size.layers + 1)}.get(step.kind, 0)
         stored = prompts * len(step.layers) * size.d_model * _BYTES_PER_NUMBER * _POOLS
         return self.forward(step.model, tokens, bytes=prompts * rows + stored * (step.kind == "harvest"))
 
-    def _training(self, step: Step, size: Shape) -> Cost:
+    def _training(self, step: Step, size: DecoderShape) -> Cost:
         recipe, data = self._settings.recipe(step), self._settings.training_examples(step)
         if recipe.is_identity:
             return Cost(0.0, 0, 0)
@@ -134,7 +135,8 @@ class Estimate:
         )
         tokens = int(seen_languages * mean)
         # Rank times what goes in and comes out of query and value, in float32; checkpoints keep Adam's two moments too.
-        adapter = recipe.lora.rank * (2 * size.d_model + size.attention) * size.n_layers * 4
+        given = size.head_dim * (size.heads + size.kv_heads)
+        adapter = recipe.lora.rank * (2 * size.d_model + given) * size.layers * 4
         return self.training(step.model, tokens, bytes=adapter)
 
     def _prompts(self, step: Step, code: str) -> tuple[int, float]:
@@ -157,7 +159,7 @@ class Estimate:
 @cache
 def _tokenizer(model: str) -> Any:
     """A model's tokenizer if it is on this machine, else None: a plan fetches nothing."""
-    if not shape(model).here:
+    if config_file(resolve(model)) is None:
         return None
     try:
         return load_tokenizer(model)

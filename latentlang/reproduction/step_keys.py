@@ -10,7 +10,7 @@ from typing import Any
 
 from latentlang.provenance import package_versions
 from latentlang.reproduction.kinds.base import AnyStep, KindStep, RunContext
-from latentlang.reproduction.model_sizes import model_name
+from latentlang.reproduction.model_names import model_name
 from latentlang.reproduction.steps import Step, harvest_for
 from latentlang.storage.step_cache import step_key
 

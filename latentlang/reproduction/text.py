@@ -14,7 +14,7 @@ from latentlang.reproduction.experiment_fields import Effort
 from latentlang.reproduction.kinds.base import RunContext
 from latentlang.reproduction.kinds.model_tables import TableKind
 from latentlang.reproduction.kinds.registry import KINDS, kind_named
-from latentlang.reproduction.model_sizes import model_name
+from latentlang.reproduction.model_names import model_name
 from latentlang.reproduction.settings import ReproductionSettings
 from latentlang.reproduction.tables import FilledTable
 from latentlang.text import counted, listed

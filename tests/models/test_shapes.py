@@ -40,7 +40,7 @@ def test_a_folder_is_read_as_its_model_is(tmp_path, architecture):
         for name, weight in model.named_parameters()
         if weight.ndim == 2 and "wpe" not in name
     }
-    assert shape.here and sum(matrices.values()) == shape.parameters
+    assert sum(matrices.values()) == shape.parameters
 
 
 def test_a_model_of_which_nothing_is_known_is_told():

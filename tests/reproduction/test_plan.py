@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from latentlang.errors import InputError, LatentlangError
 from latentlang.models.fingerprint import model_key
 from latentlang.models.registry import resolve
+from latentlang.models.shapes import model_shape
 from latentlang.reproduction import load_suite, plan, planning, step_keys
 from latentlang.reproduction.kinds import kind_named
-from latentlang.reproduction.model_sizes import shape
 from latentlang.reproduction.steps import STEP_KINDS, Adapter, Step, groups, merged, ordered
 
 
@@ -171,21 +171,6 @@ def test_a_real_model_is_not_silently_asked_the_toy_items(monkeypatch, tmp_path)
         plan("spontaneous", model="mistral", only=["fig1"])
 
 
-def test_a_size_is_read_from_the_configuration_alone(mistral):
-    from latentlang.models import load
-
-    model = load(mistral)
-    found = shape(mistral)
-    assert found.here
-    assert (found.n_layers, found.d_model) == (model.n_layers, model.d_model)
-    assert found.parameters == sum(p.numel() for p in model.model.parameters())
-
-
-def test_the_papers_models_have_a_size_where_they_are_not_on_the_machine():
-    found = shape("mistral")
-    assert found.n_layers == 32 and 7e9 < found.parameters < 7.5e9
-
-
 def test_a_plan_estimates_what_is_missing(asked):
     steps = asked().steps()
     assert not any(line.cached for line in steps)
@@ -199,7 +184,9 @@ def test_a_plan_estimates_what_is_missing(asked):
     assert abs(2 * few - many) <= 1  # a step takes its batch, in however many passes
     harvest = next(line for line in steps if line.step.kind == "harvest")
     n, stored = 10 * len(harvest.step.languages), 2 * 2
-    assert harvest.cost.bytes == n * len(harvest.step.layers) * shape(harvest.step.model).d_model * stored
+    assert (
+        harvest.cost.bytes == n * len(harvest.step.layers) * model_shape(harvest.step.model).d_model * stored
+    )
 
 
 def test_more_items_cost_more(asked):

@@ -16,7 +16,7 @@ from latentlang.instructions import Dialogue, read_dialogues
 from latentlang.instructions.prompt_templates import CHAT, template
 from latentlang.paths import is_file
 from latentlang.reproduction.kinds.base import Cost, Estimate, Experiment, KindStep, RunContext, StepTools
-from latentlang.reproduction.model_sizes import model_name
+from latentlang.reproduction.model_names import model_name
 from latentlang.text import listed
 from latentlang.training import Recipe, TrainingData, TrainingExample, TrainingResult, recipe, train
 from latentlang.training.run_folder import RUN_FILES

@@ -21,7 +21,7 @@ from latentlang.paths import given_path, is_present
 from latentlang.reproduction.compared import Computed, compare
 from latentlang.reproduction.cost import Cost, Estimate
 from latentlang.reproduction.experiment_fields import Experiment
-from latentlang.reproduction.model_sizes import model_name
+from latentlang.reproduction.model_names import model_name
 from latentlang.reproduction.published_cells import Cell, Correction, number
 from latentlang.reproduction.reasons import reason_words
 from latentlang.reproduction.settings import ReproductionSettings

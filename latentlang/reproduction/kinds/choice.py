@@ -30,7 +30,7 @@ from latentlang.reproduction.kinds.base import (
     RunContext,
     StepTools,
 )
-from latentlang.reproduction.model_sizes import model_name
+from latentlang.reproduction.model_names import model_name
 from latentlang.tasks import TASKS, Prompt, task
 from latentlang.tasks.candidates import CandidateTask
 from latentlang.text import counted

@@ -35,7 +35,7 @@ from latentlang.reproduction.kinds.base import (
     RunContext,
     StepTools,
 )
-from latentlang.reproduction.model_sizes import model_name
+from latentlang.reproduction.model_names import model_name
 from latentlang.storage.files import file_sha256, write_text
 from latentlang.tasks import ContinuationTask
 from latentlang.tasks.parallel_text import UDHR, ParallelText

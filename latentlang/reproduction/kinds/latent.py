@@ -37,7 +37,7 @@ from latentlang.reproduction.kinds.base import (
     StepTools,
     too_few_items,
 )
-from latentlang.reproduction.model_sizes import model_name
+from latentlang.reproduction.model_names import model_name
 from latentlang.storage.output import kind_of
 from latentlang.tasks import Task
 from latentlang.tasks import task as find_task

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 from pydantic import Field, field_validator, model_validator
 
 from latentlang.language_names import languages
+from latentlang.models.shapes import model_shape
 from latentlang.reproduction.kinds.base import Computed, Experiment, ExperimentKind, Outcome, RunContext
-from latentlang.reproduction.model_sizes import same_model, shape
+from latentlang.reproduction.model_names import same_model
 from latentlang.reproduction.steps import BASE, Adapter, Step
 from latentlang.reproduction.tables import FilledTable
 from latentlang.tasks import TASKS
@@ -139,7 +140,7 @@ class ModelKind(ExperimentKind[Asked]):
         return [
             step
             for model in dict.fromkeys(models)
-            for step in self.steps_of(experiment, model=model, n_layers=shape(model).n_layers)
+            for step in self.steps_of(experiment, model=model, n_layers=model_shape(model).layers)
         ]
 
     def steps_of(self, experiment: Asked, *, model: str, n_layers: int) -> list[Step]:

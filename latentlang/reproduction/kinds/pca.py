@@ -7,9 +7,9 @@ from typing import ClassVar
 import plotly.graph_objects as go
 
 from latentlang.figures.pca import pca_figure
+from latentlang.models.shapes import model_shape
 from latentlang.reproduction.kinds.base import Outcome
 from latentlang.reproduction.kinds.of_models import FigureKind, ModelExperiment, adapter_of
-from latentlang.reproduction.model_sizes import shape
 from latentlang.reproduction.steps import Step
 
 
@@ -31,6 +31,6 @@ class PCAKind(FigureKind[PCAExperiment]):
         """A grid of layers."""
         task, answers = experiment.tasks[0], experiment.answers[0]
         adapter = adapter_of(experiment, experiment.recipes[0], task)
-        layers = tuple(experiment.layers_of(shape(model).n_layers))
+        layers = tuple(experiment.layers_of(model_shape(model).layers))
         result = outcome(Step("pca", model, adapter, task, answers, experiment.languages, layers))
         return pca_figure(result, grid=True, layers=layers)

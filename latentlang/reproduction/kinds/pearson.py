@@ -12,10 +12,10 @@ from pydantic import model_validator
 from latentlang.errors import InputError
 from latentlang.geometry.alignment_result import paper_table
 from latentlang.geometry.measures import FEWEST
+from latentlang.models.shapes import model_shape
 from latentlang.reproduction.kinds.base import Outcome, RunContext, too_few_items
 from latentlang.reproduction.kinds.model_tables import OURS, PAPER, TableKind, from_to, head_of
 from latentlang.reproduction.kinds.of_models import ModelExperiment, adapter_of
-from latentlang.reproduction.model_sizes import shape
 from latentlang.reproduction.steps import BASE, Step
 from latentlang.reproduction.tables import FilledTable, Wide, shown_number, shown_range
 
@@ -80,7 +80,7 @@ class PearsonKind(TableKind[PearsonExperiment]):
         rows = []
         task, answers = experiment.tasks[0], experiment.answers[0]
         adapters = [adapter_of(experiment, recipe, task) for recipe in (BASE, experiment.recipes[0])]
-        n_layers = shape(model).n_layers
+        n_layers = model_shape(model).layers
         layers = tuple(experiment.layers_of(n_layers))
         for adapter in adapters:
             result = outcome(Step("align", model, adapter, task, answers, experiment.languages, layers))

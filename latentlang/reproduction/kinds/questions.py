@@ -23,7 +23,7 @@ from latentlang.reproduction.kinds.base import (
     StepTools,
 )
 from latentlang.reproduction.kinds.data_files import FilesExperiment, found_files
-from latentlang.reproduction.model_sizes import model_name
+from latentlang.reproduction.model_names import model_name
 from latentlang.storage.files import file_sha256
 
 if TYPE_CHECKING:
