@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from experiments.instructions.gemma import LOSSES
 from experiments.instructions.world_arms import EFFECTS, TRIALS
 from experiments.steps import stacked, write_table
-from latentlang.stats.intervals import bootstrap_means, student_quantile
+from latentlang.stats.intervals import bootstrap_means, student_mean
 
 FIGURES = Path(__file__).parents[2] / "figures" / "instructions"
 Verdict = Literal["as-designed", "not-shown", "opposite", "no-difference", "difference", "too-few"]
@@ -139,11 +139,10 @@ def differences(runs: Sequence[Run], arm: str, other: str, asked: str, *, by_ite
 
 def over_seeds(values: NDArray[np.float64]) -> tuple[float, float, float]:
     """Mean over seeds and its interval by Student's t; infinite ends of one seed."""
-    mean, seeds = float(values.mean()), len(values)
-    if seeds < 2:
+    mean = float(values.mean())
+    if len(values) < 2:
         return mean, -np.inf, np.inf
-    half = student_quantile(0.975, seeds - 1) * float(values.std(ddof=1)) / seeds**0.5
-    return mean, mean - half, mean + half
+    return mean, *student_mean(values)
 
 
 def verdict(low: float, high: float, sign: int | None) -> Verdict | None:

@@ -24,7 +24,7 @@ _MOST_NAMED = 8
 
 
 class Watch:
-    """Hears of each job, and shows where the sweep is."""
+    """Shows how far a sweep is; called with each job's outcome when it begins, and when it is over."""
 
     def __init__(self, table: JobTable, *, lines: bool) -> None:
         """Prepare for the jobs of a table; with `lines` each is told in one when it is over."""
@@ -39,7 +39,7 @@ class Watch:
         return sum(one.state in ("done", "kept") for one in self._outcomes.values())
 
     def __call__(self, outcome: JobOutcome) -> None:
-        """Hear of a job."""
+        """Take in what became of a job."""
         self._outcomes[outcome.job.number] = outcome
         if outcome.state == "running":
             self._began[outcome.job.number] = time.monotonic()

@@ -359,6 +359,21 @@ def bootstrap_ends(
     return middle - half, middle + half
 
 
+def student_mean(values: NDArray[np.float64], *, level: float = 0.95) -> tuple[float, float]:
+    """Student's t interval of the mean of independent values, such as one of each seed; NaN of fewer than two.
+
+    Args:
+        values: ``[n]``.
+        level: coverage.
+    """
+    n = len(values)
+    if n < 2:
+        return math.nan, math.nan
+    half = student_quantile((1 + level) / 2, n - 1) * float(values.std(ddof=1)) / math.sqrt(n)
+    mean = float(values.mean())
+    return mean - half, mean + half
+
+
 @lru_cache
 def student_quantile(share: float, freedom: int) -> float:
     """Where a share of Student's t distribution lies below.

@@ -16,6 +16,8 @@ from latentlang.sweeps.combinations import JobTable
 from latentlang.sweeps.job_run import JobCall, JobEnd
 from latentlang.sweeps.kinds import SweepJob
 
+#: Folder of what jobs say, below a sweep's: a file for each process or task that runs them.
+LOGS = "logs"
 #: ``kept``: it was there already; ``skipped``: a job that it needs failed; ``waiting``: nobody ran it.
 State = Literal["waiting", "running", "done", "kept", "failed", "skipped"]
 
@@ -37,10 +39,6 @@ class JobOutcome:
     error: str | None = None
 
 
-def _nobody(_outcome: JobOutcome) -> None:
-    """Where nothing is shown."""
-
-
 @dataclass
 class SweepRun:
     """A sweep that is run.
@@ -49,7 +47,7 @@ class SweepRun:
         table: its jobs.
         out: its folder.
         at_once: jobs at once, at most.
-        told: is told of each job when it begins, and when it is over.
+        told: called with each job's outcome when it begins, and when it is over; None for nothing.
         file: the sweep's file, for commands that are printed; None where it was made of values.
         outcomes: number of each job to what became of it.
         written: files that the executor wrote beside the jobs.
@@ -58,7 +56,7 @@ class SweepRun:
     table: JobTable
     out: Path
     at_once: int = 1
-    told: Callable[[JobOutcome], None] = _nobody
+    told: Callable[[JobOutcome], None] | None = None
     file: Path | None = None
     outcomes: dict[int, JobOutcome] = field(default_factory=dict)
     written: list[Path] = field(default_factory=list)
@@ -66,17 +64,19 @@ class SweepRun:
     def tell(
         self, job: SweepJob, state: State, *, seconds: float | None = None, error: str | None = None
     ) -> None:
-        """Say what became of a job."""
-        self.outcomes[job.number] = JobOutcome(job, state, seconds, error)
-        self.told(self.outcomes[job.number])
+        """Note what became of a job, and report it."""
+        outcome = JobOutcome(job, state, seconds, error)
+        self.outcomes[job.number] = outcome
+        if self.told is not None:
+            self.told(outcome)
 
     def look(self) -> None:
         """Find the jobs that are finished already; all others wait."""
         for job in self.table.jobs:
-            kept = self.table.is_finished(job, self.out)
-            self.outcomes[job.number] = JobOutcome(job, "kept" if kept else "waiting")
-            if kept:
-                self.told(self.outcomes[job.number])
+            if self.table.is_finished(job, self.out):
+                self.tell(job, "kept")
+            else:
+                self.outcomes[job.number] = JobOutcome(job, "waiting")
 
 
 class JobPool(Protocol):

@@ -8,8 +8,8 @@ import math
 import sys
 import time
 import traceback
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -157,25 +157,25 @@ def _run(call: JobCall, bench: Workbench) -> None:
         Steps(call.out).run(job.folder, call.options, compute, read_measures, resumes=resumes)
 
 
-class _alone:  # noqa: N801 - used as a block
-    """Keeps two processes from running one job, of an array of a cluster too."""
+@contextmanager
+def _alone(out: Path, job: SweepJob) -> Iterator[None]:
+    """Keep two processes from running one job, of an array of a cluster too.
 
-    def __init__(self, out: Path, job: SweepJob) -> None:
-        self._folder = out / _RUNNING / f"job-{step_key({'folder': job.folder})[:12]}"
-
-    def __enter__(self) -> None:
-        prepare_folder(self._folder)
-        self._lock = FolderLock(self._folder, needed=False)
-        try:
-            self._lock.__enter__()
-        except InputError:
-            raise InputError("another process is running this job right now; wait for it") from None
-
-    def __exit__(self, *raised: Any) -> None:
-        self._lock.__exit__(*raised)
-        for folder in (self._folder, self._folder.parent):
-            with suppress(OSError):  # another job's is in it
-                folder.rmdir()
+    Raises:
+        InputError: another process runs it.
+    """
+    folder = prepare_folder(out / _RUNNING / f"job-{step_key({'folder': job.folder})[:12]}")
+    try:
+        with ExitStack() as held:
+            try:
+                held.enter_context(FolderLock(folder, needed=False))
+            except InputError:
+                raise InputError("another process is running this job right now; wait for it") from None
+            yield
+    finally:
+        for empty in (folder, folder.parent):
+            with suppress(OSError):  # a lock is in it, or another job's folder
+                empty.rmdir()
 
 
 def _finite(value: Any) -> Any:

@@ -13,12 +13,10 @@ from typing import Any, Self
 
 from latentlang.errors import InputError
 from latentlang.progress import SWITCH
-from latentlang.sweeps.executors import Executor, SweepRun, register_executor, run_in
+from latentlang.sweeps.executors import LOGS, Executor, SweepRun, register_executor, run_in
 from latentlang.sweeps.job_run import JobCall, JobEnd, Workbench, run_job
 from latentlang.workers import WORKERS, begin_worker, wait_for_workers
 
-#: Folder of what the workers say, a file each.
-LOGS = "logs"
 _GPUS = "CUDA_VISIBLE_DEVICES"
 _DRIVER = Path("/proc/driver/nvidia/gpus")
 # A worker that is told to end and does not is ended.

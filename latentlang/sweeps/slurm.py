@@ -10,7 +10,7 @@ from pathlib import Path
 
 from latentlang.errors import InputError
 from latentlang.storage.files import write_text
-from latentlang.sweeps.executors import Executor, SweepRun, register_executor
+from latentlang.sweeps.executors import LOGS, Executor, SweepRun, register_executor
 from latentlang.sweeps.kinds import SweepJob
 
 #: The script, in the sweep's folder.
@@ -48,7 +48,7 @@ def sbatch_script(run: SweepRun) -> str:
     lines = [
         "#!/bin/bash",
         f"#SBATCH --job-name={run.table.sweep.name}",
-        f"#SBATCH --output={out}/logs/slurm-%A-%a.txt",
+        f"#SBATCH --output={out}/{LOGS}/slurm-%A-%a.txt",
         *given,
         f"# {run.table.describe()} {sum(map(len, stages))} of them are to be run.",
         f"# Submit all stages: bash {shlex.quote(str(out / SCRIPT))}",
@@ -62,7 +62,7 @@ def sbatch_script(run: SweepRun) -> str:
         'if [ "${1:-}" = gather ]; then',
         f"  exec {shlex.join(command)} --gather",
         "fi",
-        f"mkdir -p {shlex.quote(str(out / 'logs'))}",
+        f"mkdir -p {shlex.quote(str(out / LOGS))}",
         'script=$(readlink -f "$0")',
     ]
     after = ""
@@ -91,7 +91,7 @@ def _write(run: SweepRun) -> None:
     path: Path = run.out / SCRIPT
     write_text(path, sbatch_script(run))
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
-    (run.out / "logs").mkdir(exist_ok=True)
+    (run.out / LOGS).mkdir(exist_ok=True)
     run.written.append(path)
 
 

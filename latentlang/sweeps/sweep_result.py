@@ -7,18 +7,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
-import numpy as np
 import pandas as pd
 from pydantic import Field
 
 from latentlang.arguments import split_names
 from latentlang.errors import unknown
 from latentlang.results import Result, ResultSettings, repeated
-from latentlang.stats.intervals import check_level, student_quantile
+from latentlang.stats.intervals import check_level, student_mean
 from latentlang.storage.documents import Record
 from latentlang.storage.tables import Columns
 from latentlang.sweeps.kinds import NO_RECIPE
-from latentlang.text import capital, counted
+from latentlang.text import capital, counted, percent
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -174,7 +173,7 @@ def _means(table: pd.DataFrame, keys: list[str], *, level: float) -> pd.DataFram
     rows: list[dict[str, Any]] = []
     for names, part in table.groupby(keys, sort=False):
         values = part["value"].dropna().to_numpy(float)
-        low, high = seed_interval(values, level=level)
+        low, high = student_mean(values, level=level)
         least, most = (part[name].iloc[0] for name in ("least", "most"))
         rows.append(
             dict(zip(keys, names, strict=True))
@@ -189,23 +188,6 @@ def _means(table: pd.DataFrame, keys: list[str], *, level: float) -> pd.DataFram
     return pd.DataFrame(rows, columns=[*keys, "value", "low", "high", "seeds", "null"])
 
 
-def seed_interval(
-    values: np.ndarray[Any, np.dtype[np.float64]], *, level: float = 0.95
-) -> tuple[float, float]:
-    """Student's t interval of the mean over seeds; NaN of fewer than two, which are no interval.
-
-    Args:
-        values: one of each seed.
-        level: coverage.
-    """
-    seeds = len(values)
-    if seeds < 2:
-        return math.nan, math.nan
-    half = student_quantile((1 + level) / 2, seeds - 1) * float(values.std(ddof=1)) / math.sqrt(seeds)
-    mean = float(values.mean())
-    return mean - half, mean + half
-
-
 def _sentence(row: Mapping[Any, Any], level: float) -> str:
     """A measure's mean, of what, over how many, and its interval."""
     recipe = "" if row["recipe"] in ("", NO_RECIPE) else row["recipe"]
@@ -214,5 +196,5 @@ def _sentence(row: Mapping[Any, Any], level: float) -> str:
     if row["languages"] > 1:
         told.append(counted(row["languages"], "language"))
     if not math.isnan(row["low"]):
-        told.append(f"{level:.0%} interval over seeds {row['low']:.4g} to {row['high']:.4g}")
+        told.append(f"{percent(level)} interval over seeds {row['low']:.4g} to {row['high']:.4g}")
     return f"{of}: {row['measure']} {row['value']:.4g}" + (f" ({', '.join(told)})" if told else "") + "."

@@ -72,7 +72,7 @@ def sweep(
         executor: where they are run: ``local``, processes of this machine; ``here``, one after the other in this
             process; or what was registered by `register_executor`.
         html: ``"whole"``, a page with plotly inside, or ``"light"``, which links one copy of it in the folder.
-        told: is told of each job when it begins, and when it is over.
+        told: called with each job's outcome when it begins, and when it is over.
 
     Raises:
         InputError: the file makes no sense, the folder cannot be written or is another sweep's, or there is no such
@@ -86,6 +86,7 @@ def sweep(
     return report.result
 
 
+@checked_call
 def run_sweep(
     source: PathLike | Mapping[str, Any] | Sweep | JobTable,
     *,
@@ -120,7 +121,7 @@ def run_sweep(
     check_vacant(folder, SweepResult.kind, FILES)
     prepare_folder(folder)
     file = table.sweep.file
-    run = SweepRun(table, folder, at_once=jobs, told=told or _nobody, file=file)
+    run = SweepRun(table, folder, at_once=jobs, told=told, file=file)
     with FolderLock(folder, joins=True, needed=False):
         run.look()
         waiting = [one for one in run.outcomes.values() if one.state == "waiting"]
@@ -134,10 +135,7 @@ def run_sweep(
     return SweepReport(result, outcomes, tuple(files))
 
 
-def _nobody(_outcome: JobOutcome) -> None:
-    """Where nothing is shown."""
-
-
+@checked_call
 def run_one(source: PathLike | Sweep | JobTable, number: int, *, out: PathLike) -> JobOutcome:
     """Run one job of a sweep in this process, as a task of a cluster does; its outcome may be there already.
 

@@ -17,6 +17,7 @@ from latentlang.stats.intervals import (
     error_probability,
     share_differences,
     share_means,
+    student_mean,
     student_quantile,
     unvaried_table,
     wilson,
@@ -70,6 +71,12 @@ def test_bootstrap_covers_the_true_mean_about_as_often_as_it_says():
 def test_quantiles_of_students_t_are_those_of_its_table(freedom, expected):
     assert student_quantile(0.975, freedom) == pytest.approx(expected, abs=1e-7)
     assert student_quantile(0.6, 1) == pytest.approx(math.tan(0.1 * math.pi))
+
+
+def test_the_interval_of_a_mean_over_seeds_is_students():
+    low, high = student_mean(np.array([1.0, 2.0, 3.0]))
+    assert (low, high) == pytest.approx((2 - 4.3026527 / 3**0.5, 2 + 4.3026527 / 3**0.5))
+    assert np.isnan(student_mean(np.array([1.0]))).all()
 
 
 @pytest.mark.parametrize("n", [3, 4, 9])

@@ -575,3 +575,10 @@ def test_names_of_paths_make_folders_apart(tmp_path):
     jobs = job_table(small(models=[str(one), str(other)], jobs=[{"name": "read", "job": "reads"}])).jobs
     folders = {Path(job.folder).parts[2] for job in jobs}
     assert len(folders) == 2 and all(name.startswith("model-") for name in folders)
+
+
+@pytest.mark.parametrize(
+    ("level", "words"), [(0.95, "(2 seeds, 95% interval"), (0.975, "(2 seeds, 97.5% interval")]
+)
+def test_a_level_is_told_to_its_last_digit(level, words):
+    assert words in swept().describe(level)
