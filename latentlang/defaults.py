@@ -23,6 +23,10 @@ TUNING_STEPS, TUNING_POSITIONS = 250, 256
 #: of a text that are read.
 JACOBIAN_SKIP, JACOBIAN_LONGEST = 16, 128
 
+#: A large run that is planned: of the reference paper's few-shot prompts, which have about so many tokens.
+PLANNED_PARTS, PLANNED_ON = ("harvest", "lens", "evaluate"), "h200"
+PLANNED_LANGUAGES, PLANNED_PROMPTS, PLANNED_TOKENS = 20, 10_000, 160
+
 HARVESTED_POOLS, SITE = ("mean", "question", "last"), "resid"
 
 #: The reference paper's pool, and enough components for a plane.

@@ -14,17 +14,17 @@ from latentlang.errors import InputError, shown
 
 def plan(
     model: options.Model = defaults.MODEL,
-    count: Annotated[int, typer.Option("--lang", help="How many languages.")] = 20,
+    count: Annotated[int, typer.Option("--lang", help="How many languages.")] = defaults.PLANNED_LANGUAGES,
     prompts: Annotated[
         str, typer.Option(help="How many prompts, in all languages together: 10000, 1e6.")
-    ] = "10000",
-    tokens: Annotated[float, typer.Option(help="Tokens of a prompt, on average.")] = 160,
+    ] = str(defaults.PLANNED_PROMPTS),
+    tokens: Annotated[float, typer.Option(help="Tokens of a prompt, on average.")] = defaults.PLANNED_TOKENS,
     shared: Annotated[
         float,
         typer.Option(help="Share of these that the prompts of a language begin with alike, run once."),
     ] = 0.0,
-    part: Annotated[str, typer.Option(help="What is run: harvest, lens, evaluate; with commas.")] = (
-        "harvest,lens,evaluate"
+    part: Annotated[str, typer.Option(help="What is run: harvest, lens, evaluate; with commas.")] = ",".join(
+        defaults.PLANNED_PARTS
     ),
     layers: Annotated[str, typer.Option(help="Layers that are harvested: all, or 0,4,8-12.")] = "all",
     pools: Annotated[str, typer.Option(help="Pools that are harvested, with commas.")] = ",".join(
@@ -35,7 +35,7 @@ def plan(
     ] = None,
     on: Annotated[
         str, typer.Option(help="Machine: h200, h100, a100, a100-40, l40s, rtx4090, or cpu (one thread).")
-    ] = "h200",
+    ] = defaults.PLANNED_ON,
     as_json: options.AsJson = False,
 ) -> None:
     """Say what a harvest, a lens and an evaluation take: hours, disk, network and memory; nothing is loaded or fetched.

@@ -8,8 +8,10 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Literal
 
+from latentlang.arguments import checked_call
 from latentlang.errors import unknown
 from latentlang.storage.documents import Record, checked, parse_json
+from latentlang.text import percent
 
 #: Share of a GPU's dense bf16 peak that a forward pass of full batches is taken to reach, and of its bandwidth and the
 #: head's product likewise: assumed, until `benchmarks/gpu.sh` was run.
@@ -89,6 +91,7 @@ def machine_names() -> tuple[str, ...]:
     return (*_GPUS, _CPU)
 
 
+@checked_call
 def machine(name: str) -> Machine:
     """What a machine can do.
 
@@ -105,7 +108,7 @@ def machine(name: str) -> Machine:
     if name not in _GPUS:
         raise unknown("machine", name, machine_names())
     title, peak, memory = _GPUS[name]
-    about = f"{title}, {UTILISATION:.0%} of {peak / 1e12:,.0f} TFLOP/s assumed"
+    about = f"{title}, {percent(UTILISATION)} of {peak / 1e12:,.0f} TFLOP/s assumed"
     # What the package adds to a prompt and a language is work of the host, and was measured there.
     return Machine(
         name, about, "assumed", UTILISATION * peak, UTILISATION * peak, found.per_prompt, found.per_language, WRITING,

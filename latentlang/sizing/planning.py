@@ -19,15 +19,12 @@ from latentlang.text import counted
 if TYPE_CHECKING:
     import pandas as pd
 
+    from latentlang.activations.shards import Layout
+
 #: What can be planned.
-PARTS = ("harvest", "lens", "evaluate")
-#: Tokens of a prompt, where nothing is said: of the reference paper's few-shot prompts about so many.
-TOKENS = 160
-#: Of the context of a batch on a GPU and on a CPU (`models.forward`).
-_BATCH_TOKENS = {"measured": 1024, "assumed": 16384}
-# Rows of logits are made in chunks of so many bytes (`models.readout`).
-_CHUNK = 2**26
+PARTS = defaults.PLANNED_PARTS
 _HOUR = 3600.0
+_FLOAT32 = 4  # bytes
 _MOST_TOKENS = 10**7
 
 
@@ -144,15 +141,15 @@ def hours_words(hours: float) -> str:
 def plan(
     model: str,
     *,
-    languages: int = 20,
-    prompts: int = 10_000,
-    tokens: float = TOKENS,
+    languages: int = defaults.PLANNED_LANGUAGES,
+    prompts: int = defaults.PLANNED_PROMPTS,
+    tokens: float = defaults.PLANNED_TOKENS,
     shared: float = 0.0,
     parts: str | Iterable[str] = PARTS,
     layers: Layers = "all",
     pools: str | Sequence[str] = defaults.HARVESTED_POOLS,
     dtype: str | None = None,
-    on: str = "h200",
+    on: str = defaults.PLANNED_ON,
 ) -> SizePlan:
     """Say what a run takes, without loading or fetching anything.
 
@@ -184,7 +181,7 @@ def plan(
     check_count("languages", languages, least=1)
     check_count("prompts", prompts, least=1)
     if not 1 <= tokens <= _MOST_TOKENS:
-        raise InputError(f"tokens must be 1 or more of a prompt, not {tokens}")
+        raise InputError(f"tokens of a prompt must be 1 to {_MOST_TOKENS:,}, not {tokens}")
     if not 0 <= shared < 1:
         raise InputError(f"shared is a share of a prompt's tokens, from 0 to below 1, not {shared}")
     chosen = chosen_names(parts, "part", PARTS)
@@ -193,7 +190,7 @@ def plan(
     kept = tuple(check_pools(pools))
     stored = stored_dtype(dtype or ("float32" if where.itemsize == 4 else "bfloat16"))
     layout = Layout(("resid",), numbers, kept, stored, shape.d_model)
-    disk = stored_bytes(layout.file_bytes, prompts, rows_per_shard(layout, None))
+    disk = _stored_bytes(layout, prompts, rows_per_shard(layout, None))
     run = prompts * tokens * (1 - shared) + languages * tokens * shared
     forward = run * (2 * shape.body + 2 * shape.layers * shape.heads * shape.head_dim * tokens)
     rows = {"harvest": 0, "lens": shape.layers + 1, "evaluate": 1}
@@ -216,24 +213,20 @@ def plan(
     )  # fmt: skip
 
 
-def stored_bytes(file_bytes: object, prompts: int, rows: int) -> int:
-    """Bytes of the shards of a store, headers too.
-
-    Args:
-        file_bytes: gives those of a file of so many rows (`latentlang.activations.shards.Layout.file_bytes`).
-        prompts: in the store.
-        rows: of a whole shard.
-    """
-    assert callable(file_bytes)
+def _stored_bytes(layout: Layout, prompts: int, rows: int) -> int:
+    """Bytes of the shards of a store, of so many rows each, headers too."""
     whole, rest = divmod(prompts, rows)
-    return int(whole * file_bytes(rows) + (file_bytes(rest) if rest else 0))
+    return whole * layout.file_bytes(rows) + (layout.file_bytes(rest) if rest else 0)
 
 
 def _memory(shape: DecoderShape, where: Machine, tokens: float, part: str) -> int:
     """Bytes that a part holds at once: weights, a batch on its way through a block, and what is kept of it."""
-    batch = _BATCH_TOKENS[where.basis]
+    from latentlang.models.forward import BATCH_TOKENS
+    from latentlang.models.readout import CHUNK_ELEMENTS
+
+    batch = BATCH_TOKENS["cuda" if where.memory else "cpu"]
     within = batch * (3 * shape.d_mlp + 6 * shape.d_model) * where.itemsize
     rows = max(1.0, batch / tokens)
-    kept = rows * (shape.layers + 1) * shape.d_model * 4
-    logits = 0 if part == "harvest" else _CHUNK + rows * shape.vocabulary * 4
+    kept = rows * (shape.layers + 1) * shape.d_model * _FLOAT32
+    logits = 0 if part == "harvest" else (CHUNK_ELEMENTS + rows * shape.vocabulary) * _FLOAT32
     return round(shape.parameters * where.itemsize + within + kept + logits)

@@ -86,7 +86,7 @@ def test_what_does_not_fit_the_device_is_said():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"languages": 0}, "languages"), ({"prompts": -1}, "prompts"), ({"tokens": 0.5}, "tokens must be 1"),
+        ({"languages": 0}, "languages"), ({"prompts": -1}, "prompts"), ({"tokens": 0.5}, "must be 1 to 10,000,000"),
         ({"shared": 1.0}, "shared is a share"), ({"parts": "harvst"}, "unknown part 'harvst'"),
         ({"layers": [40]}, "40"), ({"pools": "lst"}, "lst"), ({"dtype": "int3"}, "int3"),
         ({"on": "h300"}, "unknown machine 'h300'"),
