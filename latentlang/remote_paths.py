@@ -14,7 +14,7 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path, PosixPath, PurePath, PurePosixPath
+from pathlib import Path, PosixPath, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
 from latentlang.errors import InputError, LatentlangError, shown
@@ -430,8 +430,3 @@ def _says_no_bucket(error: BaseException) -> bool:
     """Whether what is not there is the bucket, which no filesystem says otherwise than in words."""
     text = str(error).casefold()
     return "bucket" in text and "exist" in text
-
-
-def is_remote(path: str | os.PathLike[str] | PurePath) -> bool:
-    """Whether a path is not of this machine."""
-    return isinstance(located(path), RemotePath)

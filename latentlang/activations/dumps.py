@@ -248,7 +248,7 @@ class RequestFiles:
             self.layers = tuple(layer for layer, _ in _named_layers(paths[0], first, layers, shift))
 
     def where(self, row: int) -> str:
-        """Its file, and its row in it."""
+        """Its file."""
         return str(self._paths[row])
 
     def read(self, row: int) -> DumpedPrompt:
@@ -269,8 +269,7 @@ class RequestFiles:
             if tuple(layer for layer, _ in named) != self.layers:
                 raise damaged(path, "it has other layers than the first prompt's file", then=_THEN)
             parts = [_floating(path, name, tensors[name], ("token", "d_model")) for _, name in named]
-            if len({part.shape for part in parts}) > 1:
-                raise damaged(path, "its layers have different shapes", then=_THEN)
+            _check_alike(path, parts)
             states = torch.stack(parts, dim=1)
         ids = _ids_of(path, tensors)
         if ids is not None and ids.shape != states.shape[:1]:
@@ -300,9 +299,8 @@ class PaddedFile:
         self._states = [
             _floating(path, name, tensors[name], ("prompt", "position", "d_model")) for _, name in named
         ]
+        _check_alike(path, self._states)
         shape = self._states[0].shape
-        if any(part.shape != shape for part in self._states):
-            raise damaged(path, "its layers have different shapes", then=_THEN)
         _check_count(path, shape[0], count)
         if MASK not in tensors:
             raise InputError(
@@ -350,8 +348,7 @@ class VectorFile:
         self._path = path
         self.layers = tuple(layer for layer, _ in named)
         parts = [_floating(path, name, tensors[name], ("prompt", "d_model")) for _, name in named]
-        if len({part.shape for part in parts}) > 1:
-            raise damaged(path, "its layers have different shapes", then=_THEN)
+        _check_alike(path, parts)
         _check_count(path, len(parts[0]), count)
         self._parts = parts
 
@@ -366,6 +363,11 @@ class VectorFile:
     def read(self, row: int) -> DumpedPrompt:
         """As `Dump.read`."""
         return DumpedPrompt(self._rows[row : row + 1])
+
+
+def _check_alike(path: Path, layers: Sequence[Tensor]) -> None:
+    if len({layer.shape for layer in layers}) > 1:
+        raise damaged(path, "its layers have different shapes", then=_THEN)
 
 
 def _check_count(path: Path, held: int, count: int) -> None:

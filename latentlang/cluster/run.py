@@ -202,6 +202,7 @@ class Cluster(AbstractContextManager["Cluster"]):
         self.fill("neurons", model, {"texts": texts, **options}, folder=out, progress=progress)
         return neurons(self._loaded(model), texts, out=out, progress=False, **options)
 
+    @checked_call
     def fill(
         self,
         call: str,

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 
 from latentlang import defaults
-from latentlang.arguments import Layers
+from latentlang.arguments import Layers, checked_call
 from latentlang.language_names import Language
 from latentlang.lens.base import Lens
 from latentlang.lens.logit import PairLensPass, prompts_of
@@ -21,6 +21,7 @@ from latentlang.tasks import Task, as_task
 EVERY_LANGUAGE = "all"
 
 
+@checked_call
 def lens_with_candidates(
     model: HookedLM,
     task: str | Task,
