@@ -11,6 +11,7 @@ import typer
 from latentlang import defaults
 from latentlang.arguments import split_names
 from latentlang.cli import options
+from latentlang.cli.cluster_options import ClusterOptions
 from latentlang.cli.evaluation_table import evaluation_lines, evaluation_record
 from latentlang.cli.exit_codes import CommandInterrupt
 from latentlang.cli.harness_run import harness_run
@@ -97,7 +98,7 @@ def evaluate(
     batch_tokens: options.BatchTokens = None,
     loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
     share_prefix: options.SharePrefix = True,
-    spread: options.ClusterOptions = options.ClusterOptions(),  # noqa: B008
+    spread: ClusterOptions = ClusterOptions(),  # noqa: B008
 ) -> None:
     """Let a model choose between labels, in many languages; with an adapter, before and after, on the same items.
 

@@ -11,6 +11,7 @@ import typer
 from latentlang import defaults
 from latentlang.arguments import split_names
 from latentlang.cli import options
+from latentlang.cli.cluster_options import ClusterOptions
 from latentlang.cli.exit_codes import CommandInterrupt
 from latentlang.errors import InputError
 
@@ -89,7 +90,7 @@ def harvest(
     batch_tokens: options.BatchTokens = None,
     loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
     share_prefix: options.SharePrefix = True,
-    spread: options.ClusterOptions = options.ClusterOptions(),  # noqa: B008
+    spread: ClusterOptions = ClusterOptions(),  # noqa: B008
     as_json: options.AsJson = False,
 ) -> None:
     """Run prompts and keep their activations on disk, layer by layer.

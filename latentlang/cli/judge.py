@@ -9,6 +9,7 @@ import typer
 
 from latentlang import defaults
 from latentlang.cli import options
+from latentlang.cli.asking_options import AskingOptions
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -65,7 +66,7 @@ def judge(
     ] = 0,
     out: options.Out = None,
     pages: options.PageOptions = options.PageOptions(),  # noqa: B008
-    asking: options.AskingOptions = options.AskingOptions(),  # noqa: B008
+    asking: AskingOptions = AskingOptions(),  # noqa: B008
     loading: options.MachineOptions = options.MachineOptions(),  # noqa: B008
 ) -> None:
     """Have models judge answers: two sets in both orders, or one set by grades; with nulls and what may be bias.

@@ -9,6 +9,7 @@ import typer
 
 from latentlang import defaults
 from latentlang.cli import options
+from latentlang.cli.cluster_options import ClusterOptions
 from latentlang.cli.unfinished import keeping_languages
 from latentlang.errors import InputError, unknown
 from latentlang.storage.output import TABLE
@@ -89,7 +90,7 @@ def lens(
     batch_tokens: options.BatchTokens = None,
     loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
     share_prefix: options.SharePrefix = True,
-    spread: options.ClusterOptions = options.ClusterOptions(),  # noqa: B008
+    spread: ClusterOptions = ClusterOptions(),  # noqa: B008
     pages: options.PageOptions = options.PageOptions(),  # noqa: B008
 ) -> None:
     """Show what each layer would answer, in the target language and in the pivot, with their nulls.

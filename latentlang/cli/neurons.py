@@ -8,6 +8,7 @@ import typer
 
 from latentlang import defaults
 from latentlang.cli import options
+from latentlang.cli.cluster_options import ClusterOptions
 from latentlang.cli.units_shared import ablation_record, counted_items, print_ablation, print_words
 from latentlang.errors import InputError, unknown
 from latentlang.storage.output import TABLE
@@ -86,7 +87,7 @@ def neurons(
     long_texts: options.LongTexts = "refuse",
     batch_tokens: options.BatchTokens = None,
     loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
-    spread: options.ClusterOptions = options.ClusterOptions(),  # noqa: B008
+    spread: ClusterOptions = ClusterOptions(),  # noqa: B008
     pages: options.PageOptions = options.PageOptions(),  # noqa: B008
 ) -> None:
     """Count which neurons fire in few languages, and tell them from what mixed languages give by chance.

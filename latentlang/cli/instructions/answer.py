@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from latentlang.cli import options
+from latentlang.cli.asking_options import AskingOptions, MadeOut, Provider
 from latentlang.cli.instructions.translate import Data, DataLanguage
 
 if TYPE_CHECKING:
@@ -16,15 +17,15 @@ if TYPE_CHECKING:
 
 def answer(
     data: Data,
-    provider: options.Provider,
-    out: options.MadeOut,
+    provider: Provider,
+    out: MadeOut,
     data_lang: DataLanguage = None,
     system: Annotated[str, typer.Option(help="A system text for all dialogues without one.")] = "",
     keep_cut: Annotated[
         bool, typer.Option("--keep-cut", help="Keep answers that were ended by the limit of their length.")
     ] = False,
     as_json: options.AsJson = False,
-    asking: options.AskingOptions = options.AskingOptions(),  # noqa: B008
+    asking: AskingOptions = AskingOptions(),  # noqa: B008
     loading: options.MachineOptions = options.MachineOptions(),  # noqa: B008
 ) -> None:
     """Write the answers of dialogues anew by a model; answers that are there are left out.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from latentlang.cli import options
+from latentlang.cli.asking_options import AskingOptions, MadeOut, Provider
 from latentlang.cli.instructions.translate import Data, DataLanguage
 
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
 def culture(
     data: Data,
-    provider: options.Provider,
-    out: options.MadeOut,
+    provider: Provider,
+    out: MadeOut,
     data_lang: DataLanguage = None,
     criteria: Annotated[
         str | None,
@@ -26,7 +27,7 @@ def culture(
         ),
     ] = None,
     as_json: options.AsJson = False,
-    asking: options.AskingOptions = options.AskingOptions(),  # noqa: B008
+    asking: AskingOptions = AskingOptions(),  # noqa: B008
     loading: options.MachineOptions = options.MachineOptions(),  # noqa: B008
 ) -> None:
     """Keep the dialogues that a model finds to meet none of some criteria of culture.

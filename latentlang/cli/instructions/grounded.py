@@ -9,6 +9,7 @@ import typer
 from latentlang import defaults
 from latentlang.arguments import parse_span
 from latentlang.cli import options
+from latentlang.cli.asking_options import AskingOptions, MadeOut, Provider
 
 if TYPE_CHECKING:
     from latentlang.instructions.built import Built
@@ -26,8 +27,8 @@ def grounded(
             "hub:NAME, a set on the hub.",
         ),
     ],
-    provider: options.Provider,
-    out: options.MadeOut,
+    provider: Provider,
+    out: MadeOut,
     data_lang: Annotated[
         str | None, typer.Option("--data-lang", help="Language of documents that do not say theirs.")
     ] = None,
@@ -85,7 +86,7 @@ def grounded(
     ] = True,
     seed: Annotated[int, typer.Option(help="Seed of passages, kinds of question and ends.")] = defaults.SEED,
     as_json: options.AsJson = False,
-    asking: options.AskingOptions = options.AskingOptions(),  # noqa: B008
+    asking: AskingOptions = AskingOptions(),  # noqa: B008
     loading: options.MachineOptions = options.MachineOptions(),  # noqa: B008
 ) -> None:
     """Make dialogues about documents: a model asks about a passage and answers from it, in the document's language.

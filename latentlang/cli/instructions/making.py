@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from latentlang.cli.asking_options import AskingOptions
 from latentlang.cli.exit_codes import CommandInterrupt
-from latentlang.cli.options import AskingOptions, MachineOptions
+from latentlang.cli.options import MachineOptions
 from latentlang.errors import InputError, LatentlangError, shown
 from latentlang.text import counted
 

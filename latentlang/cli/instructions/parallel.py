@@ -8,6 +8,7 @@ import typer
 
 from latentlang import defaults
 from latentlang.cli import options
+from latentlang.cli.asking_options import MadeOut
 
 
 def parallel(
@@ -15,7 +16,7 @@ def parallel(
     pivots: Annotated[
         list[str], typer.Option(help="Languages that each other one is paired with, e.g. zh,en.")
     ],
-    out: options.MadeOut,
+    out: MadeOut,
     lang: options.TextLanguages = None,
     kinds: Annotated[
         str,

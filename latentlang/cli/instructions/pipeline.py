@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from latentlang.cli import options
+from latentlang.cli.asking_options import AskingOptions
 
 if TYPE_CHECKING:
     from latentlang.cli.instructions.making import PipelineAsking
@@ -25,7 +26,7 @@ def pipeline(
         ),
     ] = None,
     as_json: options.AsJson = False,
-    asking: options.AskingOptions = options.AskingOptions(),  # noqa: B008
+    asking: AskingOptions = AskingOptions(),  # noqa: B008
     loading: options.MachineOptions = options.MachineOptions(),  # noqa: B008
 ) -> None:
     """Make instruction data in several steps: translate, round-trip, answer, parallel, grounded, culture, filter, mix.

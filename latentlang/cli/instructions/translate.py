@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from latentlang.cli import options
+from latentlang.cli.asking_options import AskingOptions, MadeOut, Provider
 from latentlang.errors import InputError
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ DataLanguage = Annotated[
 
 def translate(
     data: Data,
-    provider: options.Provider,
-    out: options.MadeOut,
+    provider: Provider,
+    out: MadeOut,
     lang: Annotated[
         list[str] | None, typer.Option(help="Languages to translate into: codes (ja or ja,hi) or a group.")
     ] = None,
@@ -60,7 +61,7 @@ def translate(
         ),
     ] = None,
     as_json: options.AsJson = False,
-    asking: options.AskingOptions = options.AskingOptions(),  # noqa: B008
+    asking: AskingOptions = AskingOptions(),  # noqa: B008
     loading: options.MachineOptions = options.MachineOptions(),  # noqa: B008
 ) -> None:
     """Translate dialogues by a model; ids and groups stay, so that translations of one item are known as such.
