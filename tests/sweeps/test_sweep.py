@@ -312,7 +312,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was(tmp_path):
     ]
     log.unlink()
     go.touch()
-    report = run_sweep(record, out=out, jobs=2)
+    report = here(record, out)
     assert {one.state for one in report.outcomes if one.job.entry == "made"} == {"kept"}
     assert len(lines(log)) == 12 and all(line.startswith("read") for line in lines(log))
     assert report.result is not None and len(report.result.table) == 16
@@ -329,7 +329,7 @@ def test_an_interrupt_keeps_what_is_finished(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run_sweep(small(), out=tmp_path, jobs=2, told=told)
     assert not multiprocessing.active_children()
-    report = run_sweep(small(), out=tmp_path, jobs=2)
+    report = here(small(), tmp_path)
     assert sum(one.state == "kept" for one in report.outcomes) >= 3
 
 
