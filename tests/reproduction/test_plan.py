@@ -171,6 +171,11 @@ def test_a_real_model_is_not_silently_asked_the_toy_items(monkeypatch, tmp_path)
         plan("spontaneous", model="mistral", only=["fig1"])
 
 
+def test_a_registered_model_that_is_not_on_the_machine_has_a_plan():
+    steps = plan("spontaneous", model="gemma2-2b", only=["fig1"], data="embedded").steps()
+    assert sum(line.cost.tokens for line in steps) > 0
+
+
 def test_a_plan_estimates_what_is_missing(asked):
     steps = asked().steps()
     assert not any(line.cached for line in steps)
