@@ -129,8 +129,8 @@ def tab_to(page: Page, view: str) -> None:
 
 def test_the_first_look_says_in_which_language_the_model_thinks(page: Page) -> None:
     assert text(page, ".answer") == (
-        f"At layer {PIVOT_AT} of {LAYERS} the likeliest language before the answer is English (flower, 34%); "
-        f"the answer itself is German (Blume) from layer {ANSWER_FROM - 1} on. "
+        f"Layers 4 to 8 of {LAYERS} read as French (fleur, up to 6.2%; the prompt’s own word), "
+        f"9 to 14 as English (flower, up to 34%), {ANSWER_FROM - 1} to 18 as German (Blume, up to 78%; the answer). "
         "Not counted, since none of their tokens is theirs alone: Swahili."
     )
     assert here(page) == [PIVOT_AT, LAST]  # the layer that the session calls informative
@@ -254,7 +254,7 @@ def test_languages_side_by_side_are_sorted_and_open_in_the_grid(page: Page) -> N
     until(page, "rows", "$$('.languages tbody tr').length === 19 && !$('.languages td.empty')")
     names = "$$('.languages tbody tr').map(row => row.dataset.language)"
     assert ask(page, names)[:3] == ["en", "fr", "ja"] and "hu" not in ask(page, names)
-    assert text(page, 'tr[data-language="ja"] .leads') == "9 to 14"
+    assert text(page, 'tr[data-language="ja"] .leads') == "10 to 14"
     page.click(".languages-view .segments label:nth-child(2)")
     firsts = ask(page, "$$('.languages tbody .leads').map(cell => parseInt(cell.textContent))")
     assert firsts[-1] is None and firsts[:-1] == sorted(firsts[:-1]) and firsts[0] < firsts[-2]

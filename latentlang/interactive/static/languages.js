@@ -2,16 +2,17 @@
 import { h, newId, percent, quoted, ranges, tableOf, tokenSpan } from "./dom.js";
 import { makeLegend, paintCell, segmented, strengthKey, viewTools } from "./controls.js";
 import { VIEWS } from "./registry.js";
+import { LEAST_ABOVE_NULL } from "./answer.js";
 
 VIEWS.push({ id: "languages", title: "Languages", needs: "languages", hint: "One concept asked for in each language, side by side", mount });
 
 const MOST = 20;
 
-// Layers at which the English word is likelier than the answer and than the answer's null.
+// Layers at which the English word is likelier than the answer, and by enough than the answer's null.
 export function pivotLayers(row) {
   const found = [];
   row.pivot?.forEach((p, at) => {
-    if (p !== null && p > (row.answer[at] ?? 0) && p > (row.null?.[at] ?? 0)) found.push(at + 1);
+    if (p !== null && p > (row.answer[at] ?? 0) && p - (row.null?.[at] ?? 0) >= LEAST_ABOVE_NULL) found.push(at + 1);
   });
   return found;
 }
@@ -52,7 +53,7 @@ function mount(app) {
       h("span", { class: "field" }, h("label", { for: conceptId }, "Concept"), concept, h("datalist", { id: listId }, app.open.concepts.map(one => h("option", { value: one.name })))),
       h("span", { class: "field" }, h("label", { for: sourceId }, "asked from"), source), sort, tools.element),
     h("div", { class: "head second" }, legend.element, strengthKey()), scroller,
-    h("p", { class: "help" }, "Columns are layers. “English leads at”: there the English word is likelier than the answer and than wrong words in the answer's language."),
+    h("p", { class: "help" }, "Columns are layers. “English leads at”: there the English word is likelier than the answer, and by 1% at least than wrong words in the answer's language."),
     place);
   let label = null, visible = false, rows = new Map(), asked = "", wanted = [];
 
@@ -182,6 +183,13 @@ function mount(app) {
     next.focus();
   });
 
+  // To where the answers begin: the last layer, and beside it, where there is room, the answers' own columns.
+  function toAnswers() {
+    const beside = table.querySelector("th.answer").offsetWidth + table.querySelector("th.leads").offsetWidth;
+    const room = scroller.clientWidth - head.firstChild.offsetWidth;
+    scroller.scrollLeft = scroller.scrollWidth - scroller.clientWidth - (room < 2 * beside ? beside : 0);
+  }
+
   function asTable() {
     if (!rows.size) return h("p", {}, "Nothing is read.");
     return h("div", { class: "scroll" }, tableOf("Likeliest next token of each layer, by language that is asked for",
@@ -201,6 +209,6 @@ function mount(app) {
   return { element, show() {
       visible = true;
       ask();
-      scroller.scrollLeft = scroller.scrollWidth; // to where the answers begin
+      toAnswers();
     }, hide() { visible = false; } };
 }

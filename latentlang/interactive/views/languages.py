@@ -78,8 +78,11 @@ class LanguagesView:
             with session.state(arguments.adapter):
                 curves, cells = reading.words_and_cell(tokens, last, top=_TOP, lens=lens)
             of = {curve.language: curve for curve in curves}
-            # a token that words of several languages begin with is the row's own language's
-            words = {**words_of(session, arguments.label, codes), **words_of(session, arguments.label, pair)}
+            words = dict(words_of(session, arguments.label, codes))
+            if code != pivot:
+                # a token that words of several languages begin with is the row's own language's, never the pivot's
+                begins = words_of(session, arguments.label, pair)
+                words |= {token: code for token, owner in begins.items() if owner == code}
             yield {
                 "language": code,
                 "prompt": str(prompt),
