@@ -135,7 +135,7 @@ def test_steering_writes_three_texts_and_stops(tab: Page, address: str) -> None:
             "box.dispatchEvent(new Event('input')); box.dispatchEvent(new Event('change')); })()")  # fmt: skip
     assert "0.80" in text(tab, ".steer-view output")
     tab.click(".steer-view [data-code=de]")
-    tab.wait("the other language", "document.querySelector('.steer-view .about').innerText.includes('to') "
+    tab.wait("the other language", "document.querySelector('.steer-view .now').innerText.includes('to') "
              "&& document.querySelector('.steer-view [data-code=de]').ariaChecked === 'true'")  # fmt: skip
     tab.run("document.querySelector('.steer-view input[type=number]').value = '200'")
     tab.click(".steer-view .go")

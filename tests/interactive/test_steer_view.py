@@ -86,7 +86,7 @@ def test_when_all_is_written_the_languages_of_tokens_are_told_once_more(
         ]
         assert [token["id"] for token in part["tokens"]] == grown
         before = latest_language([owners.of(token, {}) for token in session.model.encode([PROMPT])[0]])
-        switch = find_switch(told, before)
+        switch = find_switch(told, before or "de")
         assert part["switch"] == (switch and switch.step) and part["to"] == (switch and switch.language)
         assert part["from"] == before
     assert {token["language"] for part in again for token in part["tokens"]} & {"ja", "de", "fr"}
@@ -118,3 +118,21 @@ def test_what_is_wrong_is_said_in_one_line(session: Session, change: dict[str, A
     last = ask(session, "steer", **{"prompt": PROMPT, "language": "ja", "tokens": 2, **change})[-1]
     assert last.event == "error" and last.text is not None
     assert said in last.text and "\n" not in last.text
+
+
+def test_where_no_token_of_the_prompt_is_of_a_language_a_switch_is_one_from_the_language_asked_for(
+    session: Session,
+) -> None:
+    told = parts(ask(session, "steer", prompt="1 2 3", language="ja", asked="de", strength=3.0, tokens=8))
+    last = [part for part in told if part.get("arm") == "after"][-1]
+    assert told[0]["from"] is None and last["to"] == "ja"
+    owners = token_owners(session)
+    written = [
+        token
+        for part in told
+        if part.get("arm") == "after" and "again" not in part
+        for token in part["tokens"]
+    ]
+    assert last["switch"] == next(
+        at for at, token in enumerate(written) if owners.of(token["id"], {}) == "ja"
+    )

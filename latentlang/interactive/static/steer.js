@@ -7,7 +7,7 @@ VIEWS.push({ id: "steer", title: "Steer", needs: "steer", mount,
   hint: "Add the direction of a language while the model writes" });
 
 const ARMS = { before: "As it is", after: "Steered", random: "Random direction, as long" };
-const FIRST_SHOWN = 12; // languages whose buttons stand there at once
+const FIRST_SHOWN = 8; // languages whose buttons stand there at once
 
 function mount(app) {
   const { store } = app;
@@ -81,7 +81,7 @@ function mount(app) {
   } }, "Stop writing");
 
   // --- what is written --------------------------------------------------------------------------------------------
-  const about = h("p", { class: "about" });
+  const about = h("p", { class: "about now" });
   const fault = h("p", { class: "warning", role: "alert", hidden: true });
   const boxes = {};
   const texts = h("div", { class: "arms" }, Object.entries(ARMS).map(([arm, title]) => {
@@ -90,11 +90,12 @@ function mount(app) {
     return h("section", { class: `arm ${arm}`, "aria-label": title }, h("h3", {}, title), text, note);
   }));
   const element = h("div", { class: "view steer-view" },
+    h("p", { class: "about" }, "What the model writes after the prompt: as it is, with a language’s direction added inside, and with a random one."),
     h("div", { class: "head" }, languages, tools.element),
     h("div", { class: "row" }, strength.element, layers.element, tokens.element, go, stop),
     fault, about, texts,
     h("p", { class: "help" }, "The direction is the difference of means: words asked for in the language, less the same words asked for in another. ",
-      "It is added after the layers named, at every position that a new token is predicted from. The random direction is as long at each of them. ",
+      "It is added after the layers named, at every position that a new token is predicted from. The random direction is as long at each of them: where its text breaks or goes round in circles, so much of a change does harm by itself; try less. ",
       "One prompt is an example; ll.steer measures over many, on items that nothing was chosen by."),
     place);
 
@@ -193,8 +194,17 @@ function mount(app) {
       }
       return place === step ? h("span", { class: "at-switch" }, h("span", { class: "flag" }, `→ ${to}`), span) : span;
     }), ...(written.length ? [] : [h("span", { class: "quietly" }, done ? "nothing: the text ends here" : "…")]));
-    note.textContent = step === null ? (done ? "no switch of language is seen" : "")
-      : `switches to ${app.languageName(to)} at token ${step + 1} of ${written.length}`;
+    const ending = step === null ? "no switch of language is seen" : `switches to ${app.languageName(to)} at token ${step + 1} of ${written.length}`;
+    note.textContent = step === null && !done ? "" : [ending, languagesOf(written)].filter(Boolean).join("; ");
+  }
+
+  // "3 of 24 tokens are German, 1 Japanese"
+  function languagesOf(written) {
+    const times = new Map();
+    for (const { language } of written) if (language) times.set(language, (times.get(language) ?? 0) + 1);
+    const counts = [...times].sort((a, b) => b[1] - a[1]).map(([code, count], index) =>
+      (index ? `${count} ${app.languageName(code)}` : `${count} of ${written.length} tokens ${count === 1 ? "is" : "are"} ${app.languageName(code)}`));
+    return counts.join(", ");
   }
 
   function draw() {
@@ -245,7 +255,10 @@ function mount(app) {
   return { element, hide: () => {}, show: () => {
     if (!state.wanted && app.reading && !app.reading.data) awaited = true;
     else if (!state.wanted) start();
-    else if (prompted !== store.get("prompt")) write();
+    else {
+      choose(state.wanted); // other views may have taken its colour
+      if (prompted !== store.get("prompt")) write();
+    }
     prompted = store.get("prompt");
   } };
 }

@@ -49,7 +49,8 @@ class SteerView:
     """A part ``wanted, asked, layers, lengths, from``; then one an arm and token: ``arm, tokens, switch, done``.
 
     ``tokens`` are the new ones since the arm's last part, ``switch`` the place of the first token of the arm from which
-    on its text is in another language than the prompt's end (``from``), with ``to``, its language. Progress is that of
+    on its text is in another language than the prompt's end (``from``; where none of its tokens is of a language, than
+    the one asked for), with ``to``, its language. Progress is that of
     the activations that a direction is made of, the first time a language is asked for. Whose tokens are is known by
     their script until a table of the vocabulary is made; where that was not yet there, each arm is told once more, with
     ``again``, as soon as it is.
@@ -89,7 +90,9 @@ class SteerView:
         done: set[str] = set()
 
         def told(arm: str, tokens: Sequence[int], *, ends: bool) -> dict[str, Any]:
-            found = find_switch([owners.of(token, words) for token in written[arm]], begun())
+            found = find_switch(
+                [owners.of(token, words) for token in written[arm]], begun() or steering.asked
+            )
             return {
                 "arm": arm, "tokens": [owners.record(token, words) for token in tokens], "done": ends,
                 "switch": found and found.step, "to": found and found.language,
