@@ -32,7 +32,7 @@ export function languageMark(app, code) {
 export function viewTools(app, table, place) {
   let code = "";
   const copy = h("button", { type: "button", class: "quiet", disabled: true, onclick: () => app.copyCode(code),
-    title: "Python code that gives the same in a notebook" }, "Copy code");
+    title: "Python code that gives the same in a notebook; there once all is read" }, "Copy code");
   const show = h("button", { type: "button", class: "quiet", "aria-pressed": "false", onclick: () => {
     const shown = show.getAttribute("aria-pressed") !== "true";
     show.setAttribute("aria-pressed", String(shown));

@@ -331,5 +331,9 @@ function mount(app) {
   store.subscribe("difference", () => {
     if (reading.data) paint(reading.data, reading.data.cells.map((_, at) => at));
   });
-  return { element, show: () => { if (store.get("position") === null) toEnd(); else reveal(current); }, hide: () => {} };
+  return { element, show: () => {
+    reading.useColours();
+    if (store.get("position") === null) toEnd();
+    else reveal(current);
+  }, hide: () => {} };
 }

@@ -1,5 +1,5 @@
 // Patch: a cell of one prompt is put into a cell of another, by dragging, by two clicks, or by Enter and Enter.
-import { h, newId, percent, quoted, svg, tableOf, tokenSpan } from "./dom.js";
+import { h, newId, number, percent, quoted, svg, tableOf, tokenSpan } from "./dom.js";
 import { languageMark, paintCell, tokenBars, viewTools } from "./controls.js";
 import { VIEWS } from "./registry.js";
 
@@ -136,6 +136,7 @@ function mount(app) {
     title: "the same two tokens, at every layer, each into the same layer" }, "Sweep all layers");
   const stop = h("button", { type: "button", class: "quiet", hidden: true }, "Stop the sweep");
   const element = h("div", { class: "view patch-view" },
+    h("p", { class: "about" }, "What one prompt holds at a layer and a token is put into another prompt: whose word does it answer with then, and in which language?"),
     h("div", { class: "head" }, h("p", { class: "help" },
       "Drag a cell of the source onto a cell of the target; or click one and then the other; or choose with the arrow keys and press Enter on both."),
     tools.element),
@@ -246,7 +247,7 @@ function mount(app) {
 
   // From the right edge of a cell to a point, or to the right edge of another cell, around what lies between.
   function line([x, y], [toX, toY], around = false) {
-    const tip = 9, angle = around ? Math.PI : Math.atan2(toY - y, toX - x), out = Math.max(x, toX) + 26;
+    const tip = 9, angle = around ? Math.PI : Math.atan2(toY - y, toX - x), out = Math.min(Math.max(x, toX) + 26, both.clientWidth + 14);
     const wing = turn => `${toX - tip * Math.cos(angle + turn)} ${toY - tip * Math.sin(angle + turn)}`;
     const way = around ? `C${out} ${y} ${out} ${toY} ${toX} ${toY}` : `L${toX} ${toY}`;
     arrow.setAttribute("d", `M${x} ${y} ${way} M${wing(0.45)} L${toX} ${toY} L${wing(-0.45)}`);
@@ -299,7 +300,7 @@ function mount(app) {
     app.ask("patch", cellsAsked(), {
       part: data => {
         state.patch = data;
-        app.useColours(["en", ...data.words.map(word => word.language)]);
+        useColours();
         show();
       },
       done: code => {
@@ -311,6 +312,10 @@ function mount(app) {
       error: () => element.classList.remove("working"),
       cancelled: () => element.classList.remove("working"),
     });
+  }
+
+  function useColours() {
+    if (state.patch) app.useColours(["en", ...state.patch.words.map(word => word.language)]);
   }
 
   let cancel = null;
@@ -354,10 +359,10 @@ function mount(app) {
     const best = found.words.filter(word => word.after !== null && word.before !== null)
       .reduce((most, word) => (!most || word.after - word.before > most.after - most.before ? word : most), null);
     say.replaceChildren(...[`Layer ${source.layer} after `, tokenSpan(from), ` of the source, put into layer ${target.layer} after `,
-      tokenSpan(to), " of the target", found.size === undefined || found.size === null ? "" : ` (a change of ${percent(found.size)} of what was there)`,
+      tokenSpan(to), " of the target", found.size === undefined || found.size === null ? "." : `, a change ${number(found.size)} times as long as what was there. `,
       best && best.after - best.before > 0.005
-        ? [": most gained has ", wordOf(best), `, ${roleOf(best)}, from ${percent(best.before)} to ${percent(best.after)}; a random change of the same size gives it ${percent(best.random)}.`]
-        : ": none of these words gains."].flat());
+        ? [wordOf(best), ` (${roleOf(best)}) gains most, from ${percent(best.before)} to ${percent(best.after)}; a random change of the same size gives it ${percent(best.random)}.`]
+        : "None of these words gains."].flat());
     bars.replaceChildren(
       h("h3", {}, "Answers"),
       found.why ? h("p", { class: "warning" }, found.why) : "",
@@ -373,7 +378,7 @@ function mount(app) {
           word.why ? h("p", { class: "quietly" }, word.why) : [bar("before", "before", word.before), bar("after", "after", word.after),
             bar("random", "random", word.random)]);
       })),
-      h("p", { class: "quietly" }, "Random: a change of the same size in a random direction, the mean of three."));
+      h("p", { class: "note" }, "Random: a change of the same size in a random direction, the mean of three."));
     tops.replaceChildren(...(found.before ? [
       h("div", {}, h("h3", {}, "Likeliest before"), tokenBars(app, found.before)),
       h("div", {}, h("h3", {}, "Likeliest after"), tokenBars(app, found.after)),
@@ -457,5 +462,9 @@ function mount(app) {
     if (state.patch) show();
     if (state.sweep.length) showChart();
   });
-  return { element, show: () => { start(); requestAnimationFrame(drawArrow); }, hide: () => {}, close: () => resized.disconnect() };
+  return { element, show: () => {
+    start();
+    useColours();
+    requestAnimationFrame(drawArrow);
+  }, hide: () => {}, close: () => resized.disconnect() };
 }

@@ -1,6 +1,8 @@
 // The prompt as it was read: cells of all layers and positions as they come, of the first lens or adapter too where
 // their difference is shown, and the words of the languages. Views draw what is here.
 
+const DRAWN_IN = ["grid", "words", "languages"]; // views that draw what is here
+
 // Store names: "reading" counts what has come; data holds it.
 export function makeReading(app) {
   const { store } = app;
@@ -24,6 +26,13 @@ export function makeReading(app) {
     return [...times].sort((a, b) => b[1] - a[1]).map(([code]) => code);
   }
 
+  // While another view is looked at, its languages keep their colours.
+  function useColours() {
+    if (!reading.data) return;
+    const { asked, named, cells } = reading.data;
+    app.useColours(["en", asked, ...named, ...seen(cells)], { takeOver: DRAWN_IN.includes(store.get("view")) });
+  }
+
   function tell() {
     store.set("reading", (store.get("reading") ?? 0) + 1);
   }
@@ -45,13 +54,13 @@ export function makeReading(app) {
           // the old picture stands until the new one is there
           if (same) mine.layer = reading.data.layer;
           reading.data = mine;
-          app.useColours(["en", mine.asked, ...mine.named]);
+          useColours();
           if ((store.get("position") ?? 0) >= mine.tokens.length) store.set("position", null);
         }
         if (data.positions) {
           keep(mine.cells, data);
           mine.fresh = data.positions;
-          app.useColours(["en", mine.asked, ...mine.named, ...seen(mine.cells)]);
+          useColours();
         }
         if (data.unreliable) mine.unreliable = data.unreliable;
         if (data.layer !== undefined) {
@@ -121,7 +130,7 @@ export function makeReading(app) {
 
   store.subscribe(["prompt", "asked", "from", "lens", "adapter", "difference"], read);
   return Object.assign(reading, {
-    askWords: words, codes,
+    askWords: words, codes, useColours,
     position: () => {
       const { from, to } = reading.data?.window ?? { from: 0, to: 1 };
       return Math.max(from, Math.min(store.get("position") ?? Infinity, to - 1));
