@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from latentlang.arguments import check_count, checked_call
 from latentlang.errors import InputError
 from latentlang.installing import install_command
 from latentlang.language_names import Language
 from latentlang.models import HookedLM, as_model
+from latentlang.results import Result
 from latentlang.tasks import Prompt, Task
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def explorer(
     languages: str | Language | Iterable[str | Language] | None = None,
     top: int = 5,
     lens: Lens | str | os.PathLike[str] | Sequence[Lens | str | os.PathLike[str]] | None = None,
-    saved: str | os.PathLike[str] | None = None,
+    saved: Result[Any] | str | os.PathLike[str] | None = None,
 ) -> Explorer:
     """Look into a model by hand in a notebook: type a prompt, and see in which language each layer would go on.
 
@@ -51,7 +52,7 @@ def explorer(
         top: next tokens of `result`.
         lens: what the layers are read through besides the logit lens: a `Lens` or the folder of a fitted one, or
             several; None for the logit lens alone.
-        saved: the folder of a saved result that is looked into as well.
+        saved: a result that is looked into as well, or the folder of a saved one.
 
     Returns:
         A widget; its ``result`` is an `ExplorerResult` of the first prompt.

@@ -88,7 +88,7 @@ class Session:
         target: the language that the first prompt asks for, where the task made it.
         chosen: whether the user chose `languages`; else those that suit a prompt are suggested.
         saved: a saved result that is looked into as well.
-        saved_folder: where it was read from, for code.
+        saved_folder: where it was read from, for code; empty for one that was not.
         found: what was found out once per session.
     """
 
@@ -253,11 +253,11 @@ def make_session(
     lenses: Mapping[str, Lens] | None = None,
     folders: Mapping[str, str] | None = None,
     adapter_folder: str = "",
-    saved: str | os.PathLike[str] | None = None,
+    saved: Result[Any] | str | os.PathLike[str] | None = None,
 ) -> Session:
     """A session that begins with a prompt, or with one of the task's own.
 
-    `saved` is the folder of a result that is looked into as well.
+    `saved` is a result that is looked into as well, or its folder.
 
     Raises:
         InputError: a language without words, a task that has words in none, or a folder without a result.
@@ -275,8 +275,8 @@ def make_session(
         label=first.label if isinstance(first, Prompt) and first.label in labels_of(task) else None,
         target=first.language if isinstance(first, Prompt) else "",
         chosen=languages is not None,
-        saved=None if saved is None else open_result(saved),
-        saved_folder="" if saved is None else os.fspath(saved),
+        saved=saved if saved is None or isinstance(saved, Result) else open_result(saved),
+        saved_folder="" if saved is None or isinstance(saved, Result) else os.fspath(saved),
     )
 
 

@@ -198,6 +198,14 @@ def test_its_code_runs(
     exec(code, {})
 
 
+def test_a_result_of_the_notebook_is_looked_into_as_it_is(lens: MultilingualLensResult) -> None:
+    made = make_session(ll.load("pocket"), None, task=ll.task("translation", source="fr"), saved=lens)
+    assert made.saved is lens
+    code = ask(made, "saved", what="heat")[-1].code
+    assert code is not None and "open_result" not in code
+    exec(code, {"result": lens})
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

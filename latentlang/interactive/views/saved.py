@@ -127,7 +127,9 @@ class SavedView:
     def code(self, session: Session, arguments: SavedArguments, /) -> str:
         """Python code that gives the same from the folder."""
         result, what = saved_of(session), arguments.what
-        lines = ["import latentlang as ll", f"result = ll.open_result({_folder(session)!r})"]
+        lines = ["import latentlang as ll"]
+        if session.saved_folder:  # else it is the notebook's own
+            lines.append(f"result = ll.open_result({session.saved_folder!r})")
         if what == "words":
             lines.append("print(result.describe())")
         elif what == "table":
@@ -411,10 +413,6 @@ def _words(result: Result[Any]) -> str:
         return str(result.describe())
     except TypeError:  # a kind that has no sentences
         return ""
-
-
-def _folder(session: Session) -> str:
-    return session.saved_folder or "FOLDER"
 
 
 def _provenance(record: Mapping[str, Any]) -> list[list[str]]:
