@@ -1,12 +1,14 @@
 """Draw the pages' pictures with the tool itself: `python -m docs.pictures [NAME ...]`.
 
-Everything is run on the embedded models; nothing is drawn by hand. Needs the extras `figures` and `train`. `gallery`
-stands for all pictures of the gallery, whose blocks of code are run as they stand on that page.
+Everything is run on the embedded models; nothing is drawn by hand. Needs the extras `figures` and `train`; for the
+explorer's page also Chromium and the extra `dev`. `gallery` stands for all pictures of the gallery, whose blocks of
+code are run as they stand on that page.
 """
 
 from __future__ import annotations
 
 import ast
+import base64
 import re
 import sys
 import tempfile
@@ -23,12 +25,17 @@ from latentlang.answers import answer_sets, overlap_table, token_bytes
 from latentlang.figures import overlap_heatmap
 from latentlang.figures.alignment_curves import alignment_curves
 from latentlang.figures.image import check_pictures, write_picture
-from latentlang.lens import explore, multilingual_lens
+from latentlang.interactive.server import serving
+from latentlang.interactive.session import make_session
+from latentlang.lens import multilingual_lens
 from latentlang.models import load_tokenizer
+from tests.support.devtools import chromium
 
 FOLDER = Path(__file__).parent / "pictures"
 # Pages are 700 pixels wide; twice that is sharp on a good screen, and small.
 _SCALE = 1.4
+# Width of the explorer's page, in pixels before scaling: beside the grid there is room for the chosen cell.
+_PAGE = 1000
 _GALLERY = Path(__file__).parent / "gallery.md"
 _BLOCK = re.compile(
     r"^```python\n(?P<code>.*?)^```$(?:\s*^!\[[^\]]*\]\((?P<picture>[^)]+)\)$)?", re.MULTILINE | re.DOTALL
@@ -36,9 +43,27 @@ _BLOCK = re.compile(
 _LANGUAGES = ("en", "de", "fr", "hi")
 
 
-def explorer() -> go.Figure:
-    """One prompt, layer by layer: the logit lens at its plainest."""
-    return explore(ll.load("pocket"), 'Français: "fleur" - 日本語: "', top=1).figure()
+def explorer(file: Path) -> None:
+    """The explorer's page as it opens on one prompt."""
+    session = make_session(
+        ll.load("pocket"), 'Français: "fleur" - 日本語: "', task=ll.task("translation", source="fr")
+    )
+    with (
+        serving(session) as address,
+        tempfile.TemporaryDirectory() as folder,
+        chromium(Path(folder), width=_PAGE) as page,
+    ):
+        page.send("Page.navigate", url=address)
+        root = "document.querySelector('.latentlang-explorer')"
+        page.wait("page", f"Boolean({root}?.dataset.ready)")
+        # the code is there when all is read
+        page.wait("grid", f"!{root}.querySelector('.grid-view .tools button').disabled")
+        page.wait("sentence", f"{root}.querySelector('.answer').textContent !== ''")
+        page.run(f"{root}.querySelector('.examples').remove()")
+        height = page.run(f"{root}.querySelector('.strip').getBoundingClientRect().bottom + scrollY + 16")
+        clip = {"x": 0, "y": 0, "width": _PAGE, "height": height, "scale": _SCALE}
+        picture = page.send("Page.captureScreenshot", clip=clip, captureBeyondViewport=True)["data"]
+    file.write_bytes(base64.b64decode(picture))
 
 
 def tokens() -> go.Figure:
@@ -101,9 +126,13 @@ def change() -> go.Figure:
 
 
 PICTURES: dict[str, Callable[[], go.Figure]] = {
-    "explorer": explorer, "tokens": tokens, "pivot-test": pivot_test, "pivot-test-control": pivot_test_control,
+    "tokens": tokens, "pivot-test": pivot_test, "pivot-test-control": pivot_test_control,
     "pca": pca, "alignment": alignment, "change": change,
 }  # fmt: skip
+
+
+#: What is taken of a page in a browser, written by the function itself.
+PAGES: dict[str, Callable[[Path], None]] = {"explorer": explorer}
 
 
 def gallery() -> None:
@@ -127,7 +156,7 @@ def _draw(figure: go.Figure, file: Path) -> None:
 
 def main(names: list[str]) -> int:
     """Draw the pictures named, or all."""
-    known = [*PICTURES, "gallery"]
+    known = [*PICTURES, *PAGES, "gallery"]
     unknown = [name for name in names if name not in known]
     if unknown:
         sys.stderr.write(f"no picture {unknown[0]!r}; there are {', '.join(known)}\n")
@@ -137,6 +166,8 @@ def main(names: list[str]) -> int:
     for name in names or known:
         if name == "gallery":
             gallery()
+        elif name in PAGES:
+            PAGES[name](FOLDER / f"{name}.png")
         else:
             _draw(PICTURES[name](), FOLDER / f"{name}.png")
     return 0
