@@ -48,6 +48,9 @@ _RIGHT_TO_LEFT = frozenset({"Arab", "Hebr", "Thaa", "Syrc", "Nkoo", "Adlm"})
 
 _HINT = "`latentlang languages` lists them, and your own is written x- and its name (x-mine)"
 
+# What is typed in the hope of all languages, where a few are to be named.
+_EVERY = frozenset({"all", "*", "any", "every"})
+
 # The order of the reference paper's tables (Zhang et al. 2024, Table 1).
 _PAPER20 = "en zh de fr es it nl ja ru sv sl pl bg no ms is hi th sw bn"
 
@@ -175,6 +178,10 @@ def language(value: str | Language) -> Language:
         entry = _table()[named]
     if entry is None and "," in text:
         raise InputError(f"one language is wanted here, not {shown(text)}; name one")
+    if entry is None and text.casefold() in _EVERY:
+        raise InputError(
+            f"{shown(text)} names no language; name them (en,ja), or a group: {', '.join(GROUPS)}"
+        )
     if entry is None:
         names = [*_table(), *(entry.name for entry in _table().values()), *GROUPS]
         raise unknown("language", text, names, hint=_HINT)

@@ -199,4 +199,5 @@ def _print_summary(result: AlignmentResult, console: Console) -> None:
 
 
 def _number(value: Any, digits: str) -> str:
-    return "-" if math.isnan(value) else format(round(float(value), 3) + 0.0, digits)
+    # Rounded once, to what is shown (a hundredth or a per cent): by way of thousandths 0.6849 would be 0.69.
+    return "-" if math.isnan(value) else format(round(float(value), 2) + 0.0, digits)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, TextIO
 
+from latentlang.cli.usage import usage
 from latentlang.errors import InputError, LatentlangError
 from latentlang.printable import printable
 
@@ -56,7 +57,7 @@ def guarded(run: Callable[[], Any], *, worded: Callable[[str], str] = str) -> in
     except LatentlangError as error:
         return _say(f"error: {worded(str(error))}", BAD_INPUT, error)
     except Exception as error:
-        foreseen = _usage(error) or _machine(error)
+        foreseen = usage(error) or _machine(error)
         if foreseen is not None:
             return _say(f"error: {foreseen}", BAD_INPUT, error)
         named = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
@@ -82,23 +83,6 @@ def check_text(arguments: Sequence[str]) -> None:
             raise InputError(
                 f"{argument!r} is not UTF-8 text; rename what it names, or set a locale of UTF-8 (LC_ALL=C.UTF-8)"
             ) from None
-
-
-def _usage(error: Exception) -> str | None:
-    """What typer says of a command line it cannot read; its errors have no public base class in all its versions."""
-    if not hasattr(error, "format_message"):
-        return None
-    context, option = getattr(error, "ctx", None), getattr(error, "param", None)
-    hint = f"; see `{context.command_path} --help`" if context is not None else ""
-    if (
-        option is not None
-        and type(error).__name__ == "MissingParameter"
-        and (help := getattr(option, "help", None))
-    ):
-        name = max(option.opts, key=len)
-        if name.startswith("-"):  # typer names it and says no word of what goes there
-            return f"{name} is needed: {help.rstrip('.')}{hint}"
-    return str(error.format_message()).rstrip(".") + hint
 
 
 def _machine(error: Exception) -> str | None:

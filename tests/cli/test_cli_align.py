@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from latentlang.cli.align import _number
 from latentlang.geometry import AlignmentResult, by_language, paper_table
 from latentlang.geometry.text import finding
 from tests.support import planted
@@ -120,3 +121,12 @@ def test_a_measure_of_the_whole_layout_has_a_sentence_too(run, store):
         "align", store.path, "--out", "one", "--permutations", "10", "--resamples", "4", "--measures", "cka"
     )
     assert " ".join(alone.out.split()).count("Linear CKA, debiased: ") == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "shown"),
+    [(0.6849, ".2f", "0.68"), (0.5546, ".2f", "0.55"), (-0.004, ".2f", "0.00"), (-0.08, ".2f", "-0.08"),
+     (2 / 3, ".0%", "67%"), (float("nan"), ".2f", "-")],
+)  # fmt: skip
+def test_the_table_rounds_as_the_sentence_below_it(value, digits, shown):
+    assert _number(value, digits) == shown

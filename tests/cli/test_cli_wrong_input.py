@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from latentlang.cli import main
+from latentlang.cli import _command, main
 from latentlang.cli.console import print_next
+from latentlang.cli.usage import _CALLED_ELSEWHERE
 
 
 @pytest.mark.parametrize(
@@ -36,6 +37,23 @@ from latentlang.cli.console import print_next
             "it has no items of its own; items come from files: --data FOLDER",
         ),
         ("answer --prompts a.txt --lang ja,de", "one language is wanted here, not 'ja,de'"),
+        ("lens pocket", "unexpected 'pocket'; did you mean `--model pocket`? See `latentlang lens --help`"),
+        ("evaluate pocket sentiment", "did you mean `--model pocket --task sentiment`? See"),
+        ("train zh+es-en", "did you mean `--recipe zh+es-en`? See"),
+        ("lens japanese,de", "did you mean `--lang japanese,de`? See"),
+        ("lens nothing", "(nothing); see `latentlang lens --help`"),
+        ("tasks translation", "(translation); see `latentlang tasks --help`"),
+        ("lens --items ten", "--items takes a whole number, not 'ten'; see `latentlang lens --help`"),
+        ("answer --length-penalty much", "--length-penalty takes a number, not 'much'; see"),
+        ("explore --port 65536", "--port"),
+        ("explore --port 65536", "'65536'"),
+        (
+            "evaluate --limit 3",
+            "No such option: --limit; here it is --items; see `latentlang evaluate --help`",
+        ),
+        ("lens -m pocket", "No such option: -m; here it is --model; see"),
+        ("langs", "Did you mean 'languages', 'plan', 'lens'? See `latentlang --help`"),
+        ("lens --lang all", "'all' names no language; name them (en,ja), or a group: paper20"),
         ("steer --lang ja,de", "--lang takes one language, not 'ja,de'"),
         ("steer --lang xq9", "unknown language 'xq9'"),
         ("steer --lang ja --directions empty", "name a folder that a command or `save` wrote"),
@@ -51,6 +69,12 @@ def test_it_is_named_with_what_to_do(
     assert main(shlex.split(typed)) == 2
     told = capsys.readouterr()
     assert said in told.err and told.err.count("\n") == 1 and not told.out
+
+
+def test_names_from_elsewhere_lead_to_options_that_there_are() -> None:
+    commands = _command().commands.values()
+    flags = {flag for command in commands for option in command.params for flag in option.opts}
+    assert {f"--{name}" for names in _CALLED_ELSEWHERE.values() for name in names} <= flags
 
 
 def test_the_next_command_can_be_copied() -> None:

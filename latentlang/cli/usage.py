@@ -1,0 +1,135 @@
+"""What is said of a command line that cannot be read: typer's words, the value, and what was probably meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from latentlang.errors import InputError
+
+#: Options as other tools, or habit, call them, to ours; the first that the command has is named.
+_CALLED_ELSEWHERE = {
+    "limit": ("items",), "n": ("items",), "num-items": ("items",), "samples": ("items",),
+    "num-fewshot": ("shots",), "fewshot": ("shots",),
+    "l": ("lang",), "language": ("lang",), "languages": ("lang",), "target": ("lang", "into"), "tgt": ("lang",),
+    "src": ("from",), "source": ("from",), "to": ("lang", "directions"),
+    "m": ("model",), "model-name": ("model",), "model-name-or-path": ("model",), "pretrained": ("model",),
+    "t": ("task",), "tasks": ("task",), "dataset": ("data",),
+    "o": ("out",), "output": ("out",), "output-dir": ("out",), "output-path": ("out",), "output-folder": ("out",),
+    "batch-size": ("batch-tokens", "batch"), "layer": ("layers",), "strength": ("strengths",),
+    "max-new-tokens": ("new-tokens",), "max-tokens": ("new-tokens",), "max-steps": ("steps",),
+    "precision": ("dtype",), "lora": ("adapter",), "peft": ("adapter",),
+    "text-file": ("text", "prompts"), "prompt-file": ("prompts",), "file": ("data", "prompts", "text"),
+}  # fmt: skip
+#: What pydantic calls a value that is no number, in words.
+_KINDS = {"int_parsing": "a whole number", "int_from_float": "a whole number", "float_parsing": "a number"}
+_EXTRA = re.compile(r"^Got unexpected extra arguments?(?:\(s\))? \((.+)\)$")
+
+
+def usage(error: Exception) -> str | None:
+    """What typer says of a command line it cannot read; its errors have no public base class in all its versions.
+
+    Args:
+        error: that a command ended with.
+
+    Returns:
+        One line with what to do; None where the error is another one.
+    """
+    if not hasattr(error, "format_message"):
+        return None
+    context = getattr(error, "ctx", None)
+    said = _missing(error) or _wrong_value(error) or _other_name(error) or _without_option(error)
+    said = said or str(error.format_message()).rstrip(".")
+    if context is None:
+        return said
+    see = f"see `{context.command_path} --help`"
+    return f"{said} {see.capitalize()}" if said.endswith("?") else f"{said}; {see}"
+
+
+def _missing(error: Any) -> str | None:
+    """An option that is needed, with its help: typer names it and says no word of what goes there."""
+    option = getattr(error, "param", None)
+    help = getattr(option, "help", None)
+    if option is None or not help or type(error).__name__ != "MissingParameter":
+        return None
+    name = max(option.opts, key=len)
+    return f"{name} is needed: {help.rstrip('.')}" if name.startswith("-") else None
+
+
+def _wrong_value(error: Any) -> str | None:
+    """A value that is no number, which newer versions of typer do not name."""
+    option, errors = getattr(error, "param", None), getattr(error.__cause__, "errors", None)
+    if option is None or not callable(errors) or not (found := errors()):
+        return None
+    name, value = max(option.opts, key=len), found[0].get("input")
+    if kind := _KINDS.get(str(found[0].get("type"))):
+        return f"{name} takes {kind}, not {value!r}"
+    return f"{str(error.format_message()).rstrip('.')}, not {value!r}"
+
+
+def _other_name(error: Any) -> str | None:
+    """An option that has another name here."""
+    given = getattr(error, "option_name", None)
+    if given is None or type(error).__name__ != "NoSuchOption" or error.ctx is None:
+        return None
+    own = _flags(error.ctx.command)
+    for name in _CALLED_ELSEWHERE.get(given.lstrip("-").replace("_", "-"), ()):
+        if f"--{name}" in own:
+            return f"No such option: {given}; here it is --{name}"
+    return None
+
+
+def _without_option(error: Any) -> str | None:
+    """Names of models, tasks and languages that were given without their options."""
+    match = _EXTRA.match(str(error.format_message()).rstrip("."))
+    if match is None or error.ctx is None:
+        return None
+    own = _flags(error.ctx.command)
+    meant = []
+    for word in match[1].split():
+        for option, known in _KNOWN.items():
+            if option in own and known(word):
+                meant.append(f"{option} {word}")
+                break
+    return f"Got unexpected {match[1]!r}; did you mean `{' '.join(meant)}`?" if meant else None
+
+
+def _flags(command: Any) -> set[str]:
+    return {flag for parameter in command.params for flag in parameter.opts}
+
+
+def _a_model(word: str) -> bool:
+    from latentlang.models.registry import REGISTRY
+
+    return word in REGISTRY
+
+
+def _tasks(word: str) -> bool:
+    from latentlang.tasks import TASKS
+
+    return set(word.split(",")) <= set(TASKS)
+
+
+def _a_recipe(word: str) -> bool:
+    from latentlang.training.recipes import recipe_names
+
+    return word in recipe_names()
+
+
+def _languages(word: str) -> bool:
+    from latentlang.language_names import languages
+
+    try:
+        return bool(languages(word))
+    except InputError:
+        return False
+
+
+#: Option to whether a word is a value of it.
+_KNOWN: dict[str, Callable[[str], bool]] = {
+    "--model": _a_model,
+    "--task": _tasks,
+    "--recipe": _a_recipe,
+    "--lang": _languages,
+}
