@@ -158,7 +158,7 @@ def _changes_table(result: EvaluationResult, width: int) -> Table:
             "language": row["name"], "n": f"{row['n']}",
             "base": f"{row['before']:.3f}", "95%": _interval(at[row["key"], "base"]),
             "tuned": f"{row['after']:.3f}", "95% ": _interval(at[row["key"], "tuned"]),
-            "change": f"{row['difference']:+.3f}", "95% of it": f"[{row['low']:+.3f}, {row['high']:+.3f}]",
+            "change": f"{row['difference']:+.3f}", "95% of it": _ends(row["low"], row["high"], "+.3f"),
             "p (Holm)": f"{row['p']:.2g}", "": row["change"],
         }
         for row in [*changes, *means]
@@ -175,7 +175,12 @@ def _interval(row: Mapping[str, Any]) -> str:
     """Of a mean of few languages, that over items."""
     few = math.isnan(row["low"])
     low, high = (row["low_items"], row["high_items"]) if few else (row["low"], row["high"])
-    return f"[{low:.3f}, {high:.3f}]"
+    return _ends(low, high, ".3f")
+
+
+def _ends(low: float, high: float, digits: str) -> str:
+    """An interval; a dash where there is none: of a mean over too few items, or over items that are all alike."""
+    return "–" if math.isnan(low) or math.isnan(high) else f"[{low:{digits}}, {high:{digits}}]"
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -132,6 +132,11 @@ def crossed_mean(
     return CrossedMean(mean, float(low), float(high), low_items, high_items)
 
 
+def interval_or_none(low: float, high: float) -> tuple[float, float]:
+    """The ends of an interval; nan for one without width: items that are all alike do not say how far others differ."""
+    return (low, high) if high - low > _ROUNDING else (math.nan, math.nan)
+
+
 #: Differences no larger than this are rounding: the same numbers computed twice.
 NEGLIGIBLE = 1e-6
 

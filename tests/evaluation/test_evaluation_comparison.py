@@ -1,6 +1,7 @@
 """Before and after: pairs, tests, intervals, and sentences that claim no more than these."""
 
 import dataclasses
+import math
 import re
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from latentlang.cli.evaluation_table import _interval
 from latentlang.errors import InputError
 from latentlang.evaluation import (
     EvaluationComparison,
@@ -287,3 +289,29 @@ def test_a_state_that_there_is_not_is_a_fault():
     table = result.table.assign(state=result.table["state"].replace("tuned", "trained"))
     assert result.fault() is None
     assert dataclasses.replace(result, table=table).fault() == "there is no state 'trained', only base, tuned"
+
+
+def test_items_that_are_all_alike_have_no_interval():
+    cells = {"de": [True] * 6, "th": [True] * 6}
+    result = evaluated({"base": cells, "tuned": cells}, seen_languages=["de"])
+    ends = ["low_items", "high_items"]
+    for averages in (result.averages(), compare_evaluations(result).averages()):
+        every = averages[averages["group"] == "all"]
+        assert every[ends].isna().all(axis=None)
+        assert averages[averages["group"] == "seen"][ends].notna().all(axis=None)
+    assert (
+        "1.000 in the average over 2 languages (no interval: too few items, or all alike" in result.describe()
+    )
+    assert "nan" not in result.describe()
+
+
+@pytest.mark.parametrize(
+    ("row", "shown"),
+    [
+        ({"low": math.nan, "high": math.nan, "low_items": math.nan, "high_items": math.nan}, "–"),
+        ({"low": math.nan, "high": math.nan, "low_items": 0.25, "high_items": 1.0}, "[0.250, 1.000]"),
+        ({"low": 0.2, "high": 0.9, "low_items": 0.3, "high_items": 0.8}, "[0.200, 0.900]"),
+    ],
+)
+def test_a_table_has_a_dash_where_there_is_no_interval(row, shown):
+    assert _interval(row) == shown
