@@ -16,6 +16,10 @@ _CALL = re.compile(r"\b([a-z_]+)\(((?:[^()'\"]|'[^']*'|\"[^\"]*\")*=(?:[^()'\"]|
 _BOTH = re.compile(
     rf"(?<![\w'\"/.=<-])[a-z][a-z_]*=(?!=){_VALUE}(?: \((?:at a shell )?(--[a-z][^()]*)\)|, at a shell (--[a-z][^,;]*))"
 )
+# What is said for Python beside the option: ``--chat (chat=True in Python)``, ``--model a, or model='a' in Python,``.
+_FOR_PYTHON = re.compile(
+    r"(--[a-z][\w-]*(?: [\w./=:-]+)?)(?: \((?:[^()]|\([^()]*\))*\bin Python\)|, or [a-z_]+=(?:'[^']*')? in Python\b,?)"
+)
 #: Arguments that are called otherwise at a shell, by what their option is called.
 _CALLED = {
     "language": "lang", "languages": "lang", "texts": "text", "pool": "pools", "judges": "judge", "lenses": "lens",
@@ -56,6 +60,7 @@ def at_shell(message: str, command: Any, arguments: Sequence[str]) -> str:
         said = _option(match[1], match[2], own)
         return match[0] if said is None or said.split()[0] in message else said
 
+    message = _FOR_PYTHON.sub(lambda match: match[1], message)
     message = _BOTH.sub(lambda match: match[1] or match[2], message)
     return _ARGUMENT.sub(argued, _CALL.sub(called, message))
 
