@@ -184,6 +184,7 @@ def test_a_lasso_around_points_gives_their_prompts(tab: Page, tmp_path: Path) ->
     made.saved = pca(small_store(tmp_path / "store", layers, frame=frame), components=2, progress=False)
     with serving(made) as address:
         go(tab, address, "saved")
+        tab.wait("words", "document.querySelector('.said-of p') !== null")
         tab.wait("points", "document.querySelectorAll('.saved-view .legend .language').length === 2")
         left, top, right, bottom = tab.run(
             "(() => { const canvas = document.querySelector('canvas.scatter');"

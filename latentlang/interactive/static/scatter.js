@@ -2,7 +2,7 @@
 import { h, quoted } from "./dom.js";
 
 const PAD = 26, REACH = 14; // pixels around the points, and how near a pointer finds one
-const LEAST = 6; // corners below which a lasso is a click
+const LEAST = 8; // pixels within which a lasso is a click
 
 // Marks, one a colour of languages: drawn around (0, 0) with a radius.
 const MARKS = [
@@ -184,13 +184,17 @@ export function scatter(app, act) {
   canvas.addEventListener("pointerdown", event => {
     if (event.button || !data) return;
     canvas.setPointerCapture(event.pointerId);
+    if (wanted) draw(); // the places of points that are new
     lasso = [where(event)];
   });
   canvas.addEventListener("pointermove", event => {
-    const place = where(event);
-    if (!lasso) return hover(nearest(...place));
-    const [x, y] = lasso[lasso.length - 1];
-    if (Math.hypot(place[0] - x, place[1] - y) > 3) lasso.push(place);
+    if (!lasso) return hover(nearest(...where(event)));
+    // a busy browser tells of several steps at once
+    const steps = event.getCoalescedEvents?.() ?? [];
+    for (const place of (steps.length ? steps : [event]).map(where)) {
+      const [x, y] = lasso[lasso.length - 1];
+      if (Math.hypot(place[0] - x, place[1] - y) > 3) lasso.push(place);
+    }
     if (lasso.length > 2) hover(null);
     return later();
   });
@@ -198,7 +202,7 @@ export function scatter(app, act) {
     if (!lasso) return;
     const corners = lasso;
     lasso = null;
-    if (corners.length < LEAST) {
+    if (corners.every(([x, y]) => Math.hypot(x - corners[0][0], y - corners[0][1]) < LEAST)) {
       const one = nearest(...corners[0]);
       choose(one === null ? [] : twins.get(data.item[one]));
     } else choose(places.map((place, index) => (within(place, corners) ? index : -1)).filter(index => index >= 0));
