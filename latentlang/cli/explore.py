@@ -63,7 +63,7 @@ def explore(
     """
     from latentlang.cli.console import Progress, output
     from latentlang.interactive.frozen import freeze
-    from latentlang.interactive.server import serving
+    from latentlang.interactive.server import check_port, serving
     from latentlang.interactive.session import first_prompt, make_session, named_lenses, speaking
     from latentlang.interactive.token_owners import prepare
     from latentlang.lens.tuned import check_saved_lens
@@ -74,6 +74,8 @@ def explore(
         raise InputError("--prompt is empty; give the text to look into, or leave it out")
     if out is not None:
         _check_file(out)
+    else:
+        check_port(port)
     for folder in lens or ():
         check_saved_lens(folder)
     if saved is not None:

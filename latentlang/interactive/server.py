@@ -11,7 +11,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import Empty, SimpleQueue
 from select import select
-from socket import MSG_PEEK
+from socket import MSG_PEEK, create_server
 from threading import Thread
 from typing import Any
 
@@ -53,9 +53,7 @@ def serving(session: Session, *, port: int = 0) -> Iterator[str]:
     try:
         server = _Server((_HOST, port), Handler)
     except OSError as error:
-        raise InputError(
-            f"port {port} cannot be had: {error.strerror}; choose another, or 0 for any"
-        ) from None
+        raise _taken(port, error) from None
     Handler.token, Handler.requests = token, requests
     Handler.hosts = {f"{name}:{server.server_port}" for name in (_HOST, "localhost")}
     thread = Thread(target=server.serve_forever, name="latentlang-server", daemon=True)
@@ -66,6 +64,24 @@ def serving(session: Session, *, port: int = 0) -> Iterator[str]:
         requests.close()
         server.shutdown()
         server.server_close()
+
+
+def check_port(port: int) -> None:
+    """Refuse a port that cannot be had, before a model is loaded.
+
+    Raises:
+        InputError: it is such a one.
+    """
+    if not port:
+        return
+    try:
+        create_server((_HOST, port)).close()
+    except OSError as error:
+        raise _taken(port, error) from None
+
+
+def _taken(port: int, error: OSError) -> InputError:
+    return InputError(f"port {port} cannot be had: {error.strerror}; choose another, or 0 for any")
 
 
 class _Server(ThreadingHTTPServer):

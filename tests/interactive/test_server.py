@@ -17,7 +17,7 @@ from latentlang.errors import InputError
 from latentlang.interactive import view_registry
 from latentlang.interactive.messages import Cancel, Message, PageReply, PageRequest
 from latentlang.interactive.request_queue import RequestQueue
-from latentlang.interactive.server import serving
+from latentlang.interactive.server import check_port, serving
 from latentlang.interactive.session import RequestRun
 
 
@@ -56,11 +56,12 @@ class _Slow:
 
 
 @pytest.fixture
-def slow(monkeypatch) -> _Slow:
+def slow(monkeypatch) -> Iterator[_Slow]:
     view = _Slow()
     monkeypatch.setattr(view_registry, "_VIEWS", {"slow": view})
     monkeypatch.setattr(view_registry, "_MODULES", ())
-    return view
+    yield view
+    view.go_on.set()  # or a test that fails leaves its thread asking for ever
 
 
 @pytest.fixture
@@ -226,3 +227,6 @@ def test_a_port_that_is_taken_is_an_error_that_names_it(slow):
         port = taken.getsockname()[1]
         with pytest.raises(InputError, match=f"port {port} cannot be had"), serving(None, port=port):
             pass
+        with pytest.raises(InputError, match=f"port {port} cannot be had"):
+            check_port(port)
+    check_port(0)
