@@ -137,11 +137,16 @@ class RequestQueue:
             if wanted.run.cancelled.is_set():
                 wanted.answering.close()
                 wanted.run.say(PageReply(id=wanted.run.id, event="cancelled"))
+                self._forget(wanted.run)
                 continue
             for _pause in wanted.answering:
                 if not self._waiting.empty():
                     self._waiting.put(wanted)
                     break
             else:
-                with self._lock:
-                    self._newest = {name: run for name, run in self._newest.items() if run is not wanted.run}
+                self._forget(wanted.run)
+
+    def _forget(self, run: RequestRun) -> None:
+        """Take a request that has its last reply from the newest of the channels."""
+        with self._lock:
+            self._newest = {name: other for name, other in self._newest.items() if other is not run}
