@@ -15,7 +15,7 @@ def plain(values: ArrayLike, places: int = 6) -> Any:
         values: an array of any shape, or one number.
         places: decimal places that are kept.
     """
-    array = np.round(np.asarray(values, np.float64), places)
-    found = array.astype(object)
+    array = np.asarray(np.round(np.asarray(values, np.float64), places))  # of one number numpy makes no array
+    found = np.asarray(array.astype(object))
     found[~np.isfinite(array)] = None
     return found.tolist()

@@ -12,6 +12,7 @@ from threading import Event
 from typing import Any
 
 from latentlang import defaults
+from latentlang.arguments import check_unicode
 from latentlang.errors import InputError, unknown
 from latentlang.interactive.messages import PageReply
 from latentlang.interactive.prompt_session import PromptSession, guess, labels_of, named_languages
@@ -260,10 +261,12 @@ def make_session(
     `saved` is a result that is looked into as well, or its folder.
 
     Raises:
-        InputError: a language without words, a task that has words in none, or a folder without a result.
+        InputError: a language without words, a task that has words in none, a prompt that is no text, or a folder
+            without a result.
     """
     codes = speaking(task)
     first = first_prompt(task, codes) if prompt is None else prompt
+    check_unicode(str(first), "the prompt")
     return Session(
         model=model,
         task=task,

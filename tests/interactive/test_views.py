@@ -12,6 +12,7 @@ import pytest
 from latentlang.errors import InputError
 from latentlang.interactive import reliability, token_owners
 from latentlang.interactive.messages import PageReply, PageRequest, read_message
+from latentlang.interactive.numbers import plain
 from latentlang.interactive.request_queue import answer
 from latentlang.interactive.session import RequestRun, Session, make_session, named_lenses
 from latentlang.interactive.view_registry import names
@@ -165,6 +166,11 @@ def test_a_long_prompt_says_which_tokens_are_read(session):
     assert parts(session, "words", prompt=text, position=2, label="animal/dog", languages=["en"])[0]["rows"]
 
 
+def test_a_prompt_that_no_page_can_be_told_of_is_refused(pocket):
+    with pytest.raises(InputError, match="the prompt holds half of a character"):
+        make_session(pocket, "half \ud800", task=task("translation", source="fr"))
+
+
 def test_text_of_prompts_and_tokens_stays_data(session):
     hostile = "<img src=x onerror=alert(1)>\x1b[31m\u202e</script>"
     told = parts(session, "grid", prompt=hostile)
@@ -308,6 +314,15 @@ def test_lenses_are_read_through(pocket):
     assert all(same[at][-1]["top"][0][0] == plain[at][-1]["top"][0][0] for at in plain)
     told = parts(session, "grid", prompt=PROMPT, lens="constant")
     assert next(part["unreliable"] for part in told if "unreliable" in part) == list(range(1, 8))
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [(0.25, 0.25), (np.float32(0.5), 0.5), (np.nan, None), (np.inf, None), (7, 7.0), ([], []),
+     ([[1 / 3, np.nan], [-np.inf, 2]], [[0.333333, None], [None, 2.0]])],
+)  # fmt: skip
+def test_numbers_are_told_rounded_and_where_there_is_none_as_null(values, told):
+    assert plain(values) == told
 
 
 def test_layers_that_know_no_more_than_frequencies_are_measured_once(pocket):
