@@ -3,40 +3,50 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from threading import Event, Thread
 from typing import Any
 
 from latentlang.answers import TokenBytes, answer_sets, token_bytes, token_languages
 from latentlang.errors import InputError
+from latentlang.interactive.kept_owners import KnownTokens, keep_tokens, kept_tokens
 from latentlang.interactive.session import Session
 from latentlang.language_id import LanguageIdentifier
+from latentlang.language_names import language
+from latentlang.tasks.words import embedded_concepts
 
 logger = logging.getLogger(__name__)
+# Shorter words of one language are too often words of another that no list here has (English *gift*, German *Gift*).
+_LEAST_WORD = 5
 
 
 class TokenOwners:
-    """Says of tokens whose language they are.
+    """Says of tokens whose language they are; of those that nothing makes certain, nobody's.
 
     First the words of a concept: a token that can begin the word of one of the languages alone. Then the table of the
-    vocabulary, once it is made (`learn`). Then the script, where one of the languages alone is written in it.
+    vocabulary, once it is made (`learn`). Then whole words of one of the languages alone, unless the table has seen
+    them in another's text. Then the script, where one of the languages alone is written in it.
 
     Args:
         table: the vocabulary's bytes.
         codes: the languages in question.
+        words: tokens that are a whole word of one language alone, to its code (`whole_words`).
     """
 
-    def __init__(self, table: TokenBytes, codes: Sequence[str]) -> None:
+    def __init__(
+        self, table: TokenBytes, codes: Sequence[str], words: Mapping[int, str] | None = None
+    ) -> None:
         self._table = table
         self._scripts = LanguageIdentifier(codes)
         self._by_script: dict[int, str | None] = {}
-        self._languages: Mapping[int, str] = {}
+        self._words = words or {}
+        self._known = KnownTokens({}, frozenset())
         #: Whether the table of the vocabulary is made.
         self.learnt = False
 
-    def learn(self, languages: Mapping[int, str]) -> None:
-        """Take in which language tokens belong to, by id."""
-        self._languages, self.learnt = languages, True
+    def learn(self, known: KnownTokens) -> None:
+        """Take in which language tokens belong to."""
+        self._known, self.learnt = known, True
 
     def of(self, token: int, words: Mapping[int, str]) -> str | None:
         """Code of the language that a token belongs to; None where it is none's.
@@ -47,7 +57,10 @@ class TokenOwners:
         """
         if token in words:
             return words[token]
-        return self._languages.get(token) or self._script(token)
+        certain = self._known.certain.get(token)
+        if certain is None and token not in self._known.several:
+            certain = self._words.get(token)
+        return certain or self._script(token)
 
     def _script(self, token: int) -> str | None:
         if token not in self._by_script:
@@ -71,7 +84,8 @@ class TokenOwners:
 def learn_owners(session: Session) -> Event:
     """Begin, once, to work out which language each token of the vocabulary belongs to, in a thread of its own.
 
-    Of 262,144 tokens and 20 languages that takes some 16 seconds; no model is run.
+    Of 262,144 tokens and 20 languages that takes some 16 seconds the first time, and is then kept in the user's cache;
+    no model is run.
 
     Returns:
         Set once it is known, or cannot be.
@@ -80,10 +94,10 @@ def learn_owners(session: Session) -> Event:
 
     def learn(done: Event) -> None:
         try:
-            table = token_languages(
-                session.model.tokenizer, languages=session.speaking, progress=False
-            ).certain
-            owners.learn(dict(zip(table["token"].tolist(), table["language"].tolist(), strict=True)))
+            table = token_languages(session.model.tokenizer, languages=session.speaking, progress=False)
+            known = KnownTokens.of(table)
+            owners.learn(known)
+            keep_tokens(token_bytes(session.model.tokenizer), session.speaking, known)
         except InputError as error:  # one language alone, or one without embedded text
             logger.debug("no table of tokens and languages: %s", error)
         finally:
@@ -91,7 +105,10 @@ def learn_owners(session: Session) -> Event:
 
     def begin() -> Event:
         done = Event()
-        Thread(target=learn, args=[done], name="latentlang-token-languages", daemon=True).start()
+        if owners.learnt:
+            done.set()
+        else:
+            Thread(target=learn, args=[done], name="latentlang-token-languages", daemon=True).start()
         return done
 
     event: Event = session.once("learning", begin)
@@ -99,11 +116,52 @@ def learn_owners(session: Session) -> Event:
 
 
 def token_owners(session: Session) -> TokenOwners:
-    """Whose the tokens of a session's model are."""
-    owners: TokenOwners = session.once(
-        "owners", lambda: TokenOwners(token_bytes(session.model.tokenizer), session.speaking)
-    )
+    """Whose the tokens of a session's model are; with what an earlier session has kept of its vocabulary."""
+
+    def make() -> TokenOwners:
+        table = token_bytes(session.model.tokenizer)
+        owners = TokenOwners(table, session.speaking, whole_words(session))
+        kept = kept_tokens(table, session.speaking)
+        if kept is not None:
+            owners.learn(kept)
+        return owners
+
+    owners: TokenOwners = session.once("owners", make)
     return owners
+
+
+def whole_words(session: Session) -> dict[int, str]:
+    """Tokens that are a whole word of one of the session's languages alone, to its code.
+
+    Words are those of the session's task, the embedded ones, and what a language calls itself; of at least five
+    letters, with or without a space before and a capital.
+    """
+    table = token_bytes(session.model.tokenizer)
+    speakers: dict[bytes, set[str]] = {}
+    for code, word in _words(session):
+        if sum(char.isalpha() for char in word) < _LEAST_WORD:
+            continue
+        for form in _in_either_case([word]):
+            speakers.setdefault(table.answer_bytes(form), set()).add(code)
+    return {
+        token: code
+        for text, codes in speakers.items()
+        if len(codes) == 1 and (code := next(iter(codes))) in session.speaking
+        for written in (text, b" " + text)
+        for token in table.exactly(written).tolist()
+    }
+
+
+def _words(session: Session) -> Iterator[tuple[str, str]]:
+    """Codes and words of the task, of all embedded languages, and names of languages in themselves."""
+    for code in session.speaking:
+        for words in session.task.answers(code).values():
+            yield from ((code, word) for word in words)
+    for concept in embedded_concepts():
+        yield from concept.words.items()
+    for code in session.speaking:
+        if own := language(code).own_name:
+            yield code, own
 
 
 def prepare(session: Session) -> None:

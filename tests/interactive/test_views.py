@@ -11,6 +11,7 @@ import pytest
 
 from latentlang.errors import InputError
 from latentlang.interactive import reliability, token_owners
+from latentlang.interactive.kept_owners import KnownTokens, kept_tokens
 from latentlang.interactive.messages import PageReply, PageRequest, read_message
 from latentlang.interactive.numbers import plain
 from latentlang.interactive.request_queue import answer
@@ -138,7 +139,8 @@ def test_colours_are_those_that_were_planted(planted):
     told = parts(planted, "grid", prompt=planted.prompt)
     cells = _cells(told)
     tokens = told[0]["tokens"]
-    assert [token["language"] for token in tokens] == [None, "de", None, None]
+    # the last is what French calls itself
+    assert [token["language"] for token in tokens] == [None, "de", None, "fr"]
     last = cells[len(tokens) - 1]
     assert [cell["top"][0][0]["language"] for cell in last[planted_lm.CONCEPT_BLOCK - 1 :]] == ["fr"] * 3
     assert last[-1]["top"][0][0]["text"] == planted.task.answers("fr")["c0"][0]
@@ -351,15 +353,47 @@ def test_a_tokens_language_is_its_words_then_the_tables_then_its_scripts(pocket)
     kana = next(i for i, text in enumerate(table.bytes) if text == "ナ".encode())
     assert owners.of(kana, {}) == "ja" and owners.of(ids["犬"], {}) is None
     assert owners.of(ids["flower"], {}) is None and owners.of(ids["flower"], {ids["flower"]: "en"}) == "en"
-    owners.learn({ids["犬"]: "zh", kana: "zh"})
+    owners.learn(KnownTokens({ids["犬"]: "zh", kana: "zh"}, frozenset()))
     assert owners.learnt and owners.of(ids["犬"], {}) == owners.of(kana, {}) == "zh"
     assert owners.of(10**9, {}) is None
 
 
-def test_the_table_of_the_vocabulary_is_made_once(planted):
-    done = token_owners.learn_owners(planted)
-    assert done is token_owners.learn_owners(planted)
+def test_a_whole_word_of_one_language_is_its_own_unless_another_writes_it(session):
+    words = token_owners.whole_words(session)
+    table = token_owners.token_bytes(session.model.tokenizer)
+    flower, banana = (int(table.exactly(text)[0]) for text in (b"flower", b"banana"))
+    assert words[flower] == "en"
+    assert banana not in words  # Italian and Swedish, among others
+    owners = token_owners.TokenOwners(table, session.speaking, words)
+    assert owners.of(flower, {}) == "en" and owners.of(banana, {}) is None
+    owners.learn(KnownTokens({}, frozenset({flower})))
+    assert owners.of(flower, {}) is None
+    for token in words:
+        text = table.bytes[token].decode().strip()
+        assert sum(char.isalpha() for char in text) >= 5, text
+
+
+def test_the_table_of_the_vocabulary_is_made_once_and_kept(planted, monkeypatch, own_cache):
+    first, again, spoilt, elsewhere = (
+        make_session(planted.model, planted.prompt, task=planted.task) for _ in range(4)
+    )
+    assert not token_owners.token_owners(first).learnt
+    done = token_owners.learn_owners(first)
+    assert done is token_owners.learn_owners(first)
     assert done.wait(60)
+    (kept,) = (own_cache / "token-languages").iterdir()
+    known = token_owners.token_owners(first)
+    learnt = token_owners.token_owners(again)
+    assert learnt.learnt and token_owners.learn_owners(again).is_set()
+    size = planted.model.vocab_size
+    assert [learnt.of(token, {}) for token in range(size)] == [known.of(token, {}) for token in range(size)]
+    for text in ("{", "[]", '{"format": 1, "certain": {"en": [-1]}, "several": []}', '{"format": 0}'):
+        kept.write_text(text)
+        assert kept_tokens(token_owners.token_bytes(planted.model.tokenizer), planted.speaking) is None
+    assert not token_owners.token_owners(spoilt).learnt
+    # a cache that cannot be written costs the next session its time, and this one nothing
+    monkeypatch.setenv("LATENTLANG_CACHE", str(kept))
+    assert token_owners.learn_owners(elsewhere).wait(60) and token_owners.token_owners(elsewhere).learnt
 
 
 @pytest.mark.parametrize(

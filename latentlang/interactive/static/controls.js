@@ -2,6 +2,9 @@
 import { h, newId, percent, tokenSpan } from "./dom.js";
 import { strength } from "./colours.js";
 
+// What that entry of the legend means.
+export const NO_ONE = "No one language: several of the languages write this token, or it is not certain which one does.";
+
 // A few choices side by side of which one holds; arrow keys move, as in every group of radio buttons.
 export function segmented(title, options, chosen, act) {
   const name = newId("choice");
@@ -61,7 +64,7 @@ export function makeLegend(app) {
   const draw = () => {
     const isolated = app.store.get("isolated");
     element.replaceChildren(...shown.map(([code, count]) => h("button", {
-      type: "button", class: "language", "data-code": code ?? "", "aria-pressed": String(isolated.includes(code)),
+      type: "button", class: "language", "data-code": code ?? "", title: code ? null : NO_ONE, "aria-pressed": String(isolated.includes(code)),
       onclick: () => {
         const now = app.store.get("isolated");
         app.store.set("isolated", now.includes(code) ? now.filter(other => other !== code) : [...now, code]);
@@ -75,7 +78,7 @@ export function makeLegend(app) {
   app.store.subscribe("isolated", () => {
     const at = [...element.children].indexOf(document.activeElement);
     draw();
-    if (at >= 0) (element.children[at] ?? element.lastChild)?.focus();
+    if (at >= 0) (element.children[at] ?? [...element.querySelectorAll("button")].at(-1))?.focus();
   });
   return { element, show: languages => { shown = languages; draw(); } };
 }

@@ -1,6 +1,6 @@
 // The grid: layers by tokens, the last layer on top; a cell is the likeliest token, coloured by its language.
 import { h, number, percent, quoted, ranges, tableOf, tokenSpan } from "./dom.js";
-import { makeLegend, paintCell, strengthKey, tokenBars, viewTools } from "./controls.js";
+import { NO_ONE, makeLegend, paintCell, strengthKey, tokenBars, viewTools } from "./controls.js";
 import { strength } from "./colours.js";
 import { layerStrip } from "./strip.js";
 import { VIEWS } from "./registry.js";
@@ -39,7 +39,7 @@ function mount(app) {
     h("p", { class: "about" }, "What each layer would say next, after each token of the prompt, in the colour of its language. The last layer, on top, is the model's output."),
     h("div", { class: "head" }, legend.element, strengthKey(), tools.element),
     h("div", { class: "beside" }, h("div", { class: "left" }, windows, scroller, strip.element, note), details),
-    h("p", { class: "help" }, "Click a cell or move with the arrow keys; Shift with a click or an arrow compares two; Enter pins the token for Words."),
+    h("p", { class: "help" }, "Click a cell or move with the arrow keys; Shift with a click or an arrow compares two; Enter pins the token for Words. ", NO_ONE),
     place);
   let built = null;
   let rows = new Map();
