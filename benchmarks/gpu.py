@@ -62,9 +62,11 @@ class Size:
         prompts: of the ratios.
         length: tokens of each.
         rounds: of each variant, after a warm-up.
-        items: per language of the tasks.
+        items: per language of the tasks, at most: two of the package's own have fewer than 500.
         languages: group of them.
+        harvested: prompts of a harvest; enough that what a harvest costs once does not decide the ratio.
         gigabytes: of the plain write.
+        shard_bytes: of a shard of what is written; None for a store's own.
         tiny: whether shapes are tiny.
     """
 
@@ -73,15 +75,20 @@ class Size:
     rounds: int = 3
     items: int = 500
     languages: str = "paper20"
-    gigabytes: float = 2.0
+    harvested: int = 384
+    gigabytes: float = 1.0
+    shard_bytes: int | None = None
     tiny: bool = False
 
 
-TINY = Size(prompts=4, length=60, rounds=1, items=2, languages="ja,de", gigabytes=0.001, tiny=True)
+TINY = Size(
+    prompts=4, length=60, rounds=1, items=2, languages="ja,de", harvested=8, gigabytes=0.004, shard_bytes=2 * 10**6,
+    tiny=True,
+)  # fmt: skip
 
 
-class OverLimitError(Exception):
-    """A part took longer than it may."""
+class OverLimitError(BaseException):
+    """A part took longer than it may: no ``except Exception`` on the way is to keep it."""
 
 
 @dataclass
@@ -244,29 +251,32 @@ def lens_rows(name: str, model: Any, size: Size, device: str) -> Iterator[dict[s
         yield about | {"what": f"tokens a second, {task}", "value": tokens / statistics.median(times["lens"])}
 
 
-def task_rows(name: str, model: Any, size: Size, device: str) -> Iterator[dict[str, Any]]:
-    """Whole evaluations: twenty languages of three tasks, on the package's own prompts and pocket's tokenizer."""
+def task_rows(name: str, which: str, model: Any, size: Size, device: str) -> Iterator[dict[str, Any]]:
+    """A whole evaluation: twenty languages of a task, on the package's own prompts and pocket's tokenizer.
+
+    A tenth of the items first, so that there is a number where the whole outlasts its limit.
+    """
     from latentlang.evaluation import evaluate
     from latentlang.tasks import task
 
-    lm = HookedLM(model, load_tokenizer("pocket"), name=name)
-    for which in ("sentiment", "nli", "paraphrase"):
+    lm, made = HookedLM(model, load_tokenizer("pocket"), name=name), task(which)
+    for what, items in (
+        ("seconds a tenth of a task", max(1, size.items // 10)),
+        ("seconds a task", size.items),
+    ):
         found: list[Any] = []
 
-        def run(which: str = which, found: list[Any] = found) -> None:
-            made = task(which)
-            found.append(evaluate(lm, made, languages=size.languages, items=size.items, progress=False))
+        def run(items: int = items, found: list[Any] = found) -> None:
+            found.append(evaluate(lm, made, languages=size.languages, items=items, progress=False))
 
         took = seconds(run, device)
-        yield {
-            "model": name, "what": f"seconds a task, {which}", "value": took, "items": len(found[0].table),
-        }  # fmt: skip
+        yield {"model": name, "what": f"{what}, {which}", "value": took, "items": len(found[0].table)}
 
 
 def harvest_rows(name: str, config: Any, size: Size, device: str, folder: Path) -> Iterator[dict[str, Any]]:
     """Harvest beside the same forwards whose readings are dropped, and the store beside a plain file."""
     for row in time_rows(
-        name, config, folder, device=device, count=size.prompts, length=size.length, rounds=size.rounds
+        name, config, folder, device=device, count=size.harvested, length=size.length, rounds=size.rounds
     ):
         yield {
             "model": name, "what": f"harvest over forward, {row['task']}", "value": row["harvest_over_forward_wall"],
@@ -275,7 +285,7 @@ def harvest_rows(name: str, config: Any, size: Size, device: str, folder: Path) 
 
 def write_rows(size: Size, folder: Path) -> Iterator[dict[str, Any]]:
     """Shards of a 7B model's store beside a plain file of as many bytes."""
-    row, _ = write_row(folder, gigabytes=size.gigabytes, rounds=size.rounds)
+    row, _ = write_row(folder, gigabytes=size.gigabytes, rounds=size.rounds, shard_bytes=size.shard_bytes)
     yield {"what": "writing over a plain file", "value": row["store_over_plain"], "bytes": row["bytes"]}
     yield {"what": "MB a second, store", "value": float(statistics.median(row["store_mb_per_second"]))}
 
@@ -304,28 +314,41 @@ def memory_rows(name: str, model: Any, size: Size, device: str) -> Iterator[dict
 
 
 def exact_rows(name: str, model: Any, size: Size, device: str) -> Iterator[dict[str, Any]]:
-    """Our last layer against the model's own logits, alone and in a batch; and bf16 against the same in float32."""
+    """Our logits and our last layer against the model's own logits, alone and in a batch; then bf16 against float32.
+
+    Alone the same operations are run as by the model itself: a difference would be ours.
+    """
     prompts = random_prompts(size.prompts, size.length, 0.0, model.config.vocab_size)
     lm = HookedLM(model, name=name)
-    tops: list[torch.Tensor] = []
-    worst = 0.0
     with torch.inference_mode():
-        alone = [model(torch.tensor([ids], device=model.device)).logits[0, -1].float() for ids in prompts]
-        for reading in lm.iter_activations(prompts, share_prefix=False):
-            for index, row in zip(reading.index.tolist(), _logits(reading), strict=True):
-                one = alone[index]
-                worst = max(worst, float((row.float().to(one.device) - one).abs().max() / one.abs().max()))
-                tops.append((row.argmax().to(one.device) == one.argmax()).cpu())
-    yield {
-        "model": name,
-        "what": "largest difference of logits, batch against alone, of the largest",
-        "value": worst,
-    }
-    yield {
-        "model": name,
-        "what": "same likeliest token, batch against alone",
-        "value": float(torch.stack(tops).float().mean()),
-    }
+        alone = [
+            model(torch.tensor([ids], device=model.device), logits_to_keep=1).logits[0, -1].float()
+            for ids in prompts
+        ]
+    worst = {"logits, alone": 0.0, "last layer of the lens, alone": 0.0, "logits, in a batch": 0.0}
+    same = 0
+
+    def compare(what: str, row: torch.Tensor, index: int) -> None:
+        one = alone[index]
+        worst[what] = max(
+            worst[what], float((row.float().to(one.device) - one).abs().max() / one.abs().max())
+        )
+
+    for index, ids in enumerate(prompts):
+        for reading in lm.iter_activations([ids], share_prefix=False):
+            compare("logits, alone", _logits(reading)[0], index)
+            with torch.inference_mode():
+                compare("last layer of the lens, alone", lm.unembed(reading.resid[:, -1])[0], index)
+    for reading in lm.iter_activations(prompts, share_prefix=False):
+        for index, row in zip(reading.index.tolist(), _logits(reading), strict=True):
+            compare("logits, in a batch", row, index)
+            same += int(row.argmax()) == int(alone[index].argmax())
+    for what, value in worst.items():
+        yield {
+            "model": name, "what": f"largest difference from the model's own logits, of the largest: {what}",
+            "value": value,
+        }  # fmt: skip
+    yield {"model": name, "what": "same likeliest token, batch against alone", "value": same / len(prompts)}
     if model.dtype == torch.float32:
         return
     needed = 4 * sum(weight.numel() for weight in model.parameters())
@@ -344,42 +367,59 @@ def exact_rows(name: str, model: Any, size: Size, device: str) -> Iterator[dict[
     }
 
 
-def loading_rows(size: Size, device: str, folder: Path) -> Iterator[dict[str, Any]]:
-    """A saved model of a billion weights loaded whole, over a device map, and in 8 and 4 bits."""
-    config = config_of("mistral", size)
-    if not size.tiny:
-        config.num_hidden_layers, config.hidden_size, config.intermediate_size = 16, 2048, 8192
-        config.num_attention_heads, config.num_key_value_heads, config.head_dim = 16, 8, 128
+def saved_model(size: Size, device: str, folder: Path) -> str:
+    """Folder of a saved model of a billion weights, made on the first call."""
     saved = folder / "saved"
-    tokenizer = load_tokenizer("pocket")
-    model = build(config, device)
-    model.save_pretrained(saved)
-    tokenizer.save_pretrained(saved)
+    if not saved.exists():
+        config = config_of("mistral", size)
+        if not size.tiny:
+            config.num_hidden_layers, config.hidden_size, config.intermediate_size = 16, 2048, 8192
+            config.num_attention_heads, config.num_key_value_heads, config.head_dim = 16, 8, 128
+        build(config, device).save_pretrained(saved)
+        load_tokenizer("pocket").save_pretrained(saved)
+    return str(saved)
+
+
+def _placed_rows(
+    size: Size, device: str, folder: Path, what: str, options: Callable[[int], dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """A saved model loaded another way beside the same loaded whole: time, and whether it says the same.
+
+    Args:
+        size: of the measurement.
+        device: of the model that is loaded whole.
+        folder: for the saved model.
+        what: the way is called.
+        options: of `load`, by the number of layers.
+    """
+    saved = saved_model(size, device, folder)
+    model = load(saved, device=device)
+    prompts = random_prompts(8, size.length, 0.0, model.vocab_size)
+    whole, depth = _tops(model, prompts), model.n_layers
     del model
     _freed()
-    prompts = random_prompts(8, size.length, 0.0, config.vocab_size)
-    whole = _tops(load(str(saved), device=device), prompts)
-    half = config.num_hidden_layers // 2
-    first = 0 if device == "cuda" else "cpu"
-    places: dict[str, Any] = {
-        "model.embed_tokens": first,
-        "model.norm": first,
-        "lm_head": first,
-        "model.rotary_emb": first,
-    }
-    places |= {f"model.layers.{n}": first if n < half else "cpu" for n in range(config.num_hidden_layers)}
     start = time.perf_counter()
-    spread = _tops(load(str(saved), device_map=places), prompts)
-    yield {"what": "same likeliest token, half of the layers on the CPU", "value": _agreement(whole, spread)}
-    yield {"what": "seconds to load and read so", "value": time.perf_counter() - start}
-    for bits in ("8bit", "4bit"):
-        start = time.perf_counter()
-        packed = load(str(saved), quantization=bits, device=device)
-        found = _tops(packed, prompts)
-        yield {"what": f"seconds to load and read, {bits}", "value": time.perf_counter() - start}
-        yield {"what": f"same likeliest token, {bits}", "value": _agreement(whole, found)}
-        del packed
-        _freed()
+    found = _tops(load(saved, **options(depth)), prompts)
+    yield {"what": f"seconds to load and read, {what}", "value": time.perf_counter() - start}
+    yield {"what": f"same likeliest token, {what}", "value": _agreement(whole, found)}
+
+
+def map_rows(size: Size, device: str, folder: Path) -> Iterator[dict[str, Any]]:
+    """A saved model over a device map: the second half of its layers on the CPU."""
+    first = 0 if device == "cuda" else "cpu"
+
+    def places(depth: int) -> dict[str, Any]:
+        ends = ("model.embed_tokens", "model.norm", "lm_head", "model.rotary_emb")
+        layers = {f"model.layers.{n}": first if n < depth // 2 else "cpu" for n in range(depth)}
+        return {"device_map": dict.fromkeys(ends, first) | layers}
+
+    yield from _placed_rows(size, device, folder, "half of the layers on the CPU", places)
+
+
+def packed_rows(bits: str, size: Size, device: str, folder: Path) -> Iterator[dict[str, Any]]:
+    """A saved model in 8 or 4 bits."""
+    options = {"quantization": bits, "device": device}
+    yield from _placed_rows(size, device, folder, bits, lambda _depth: options)
 
 
 def _logits(reading: Any) -> torch.Tensor:
@@ -447,7 +487,8 @@ def run_all(record: Record, folder: Path) -> None:
         model = held[0]
         record.part(f"lens {name}", 45, partial(lens_rows, name, model, size, device))
         if number == 0:
-            record.part("tasks", 120, partial(task_rows, name, model, size, device))
+            for which in ("sentiment", "nli", "paraphrase"):
+                record.part(f"task {which}", 90, partial(task_rows, name, which, model, size, device))
             record.part("memory", 20, partial(memory_rows, name, model, size, device))
             # the last of this model: it is made float32
             record.part("exactness", 40, partial(exact_rows, name, model, size, device))
@@ -457,7 +498,9 @@ def run_all(record: Record, folder: Path) -> None:
     harvested = config_of("mistral", size)
     record.part("harvest", 60, partial(harvest_rows, "mistral", harvested, size, device, folder))
     record.part("write", 30, partial(write_rows, size, folder))
-    record.part("loading", 45, partial(loading_rows, size, device, folder))
+    record.part("device map", 30, partial(map_rows, size, device, folder))
+    for bits in ("8bit", "4bit"):
+        record.part(bits, 20, partial(packed_rows, bits, size, device, folder))
     record.part("gemma3-270m", 40, partial(gemma_rows, size, device))
 
 
@@ -480,6 +523,8 @@ def main() -> None:
         )
     if options.tiny and options.out == Path(__file__).with_suffix(".json"):
         raise SystemExit("a tiny run measures nothing: name a file of its own, --out FILE")
+    # a collection before each measurement looks at what was made since, not at all that was imported
+    gc.freeze()
     record = Record(device, TINY if options.tiny else Size(), options.out, options.seconds)
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         run_all(record, Path(name))

@@ -134,12 +134,15 @@ def write_shards(folder: Path, values: Tensor, rows: int, shards: int) -> Manife
     return writer.manifest
 
 
-def write_row(folder: Path, *, gigabytes: float, rounds: int) -> tuple[dict[str, Any], Manifest]:
+def write_row(
+    folder: Path, *, gigabytes: float, rounds: int, shard_bytes: int | None = None
+) -> tuple[dict[str, Any], Manifest]:
     """Writing shards against writing one plain file of as many bytes; leaves the shards in ``written``."""
-    rows = rows_per_shard(_WIDE, None)
+    rows = rows_per_shard(_WIDE, shard_bytes)
     shards = max(2, round(gigabytes * 1e9 / (rows * _WIDE.row_bytes)))
     values = torch.randn(_BATCH_ROWS, len(_WIDE.names), _WIDE.d_model).to(torch.bfloat16)
-    content = memoryview(bytearray(os.urandom(2**20)) * (rows * _WIDE.row_bytes // 2**20))
+    random = bytearray(os.urandom(2**20))
+    content = memoryview(random * (rows * _WIDE.row_bytes // 2**20 + 1))[: rows * _WIDE.row_bytes]
     plain, ours = [], []
     for round_number in range(rounds + 1):
         (folder / "plain").unlink(missing_ok=True)

@@ -47,7 +47,7 @@ def plan(
     from latentlang.cli.listing import print_table
     from latentlang.cli.records import rows_record
     from latentlang.sizing import plan as planned
-    from latentlang.sizing.planning import hours_words
+    from latentlang.sizing.planning import hours_words, millions
     from latentlang.storage.files import size_words
 
     found = planned(
@@ -67,7 +67,7 @@ def plan(
         ("part", "million tokens", "time", "disk", "memory", "time is"),
         [
             (
-                one.part, f"{one.tokens / 1e6:,.4g}", hours_words(one.hours), size_words(one.disk) if one.disk else "",
+                one.part, millions(one.tokens), hours_words(one.hours), size_words(one.disk) if one.disk else "",
                 size_words(one.memory), found.machine.basis,
             )
             for one in found.parts

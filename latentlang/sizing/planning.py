@@ -37,7 +37,7 @@ class PlannedPart:
         tokens: that are run.
         operations: floating point.
         hours: of one device, or of one thread of a CPU.
-        disk: bytes that are written.
+        disk: bytes of the store that is written, without tables.
         memory: bytes on the device.
     """
 
@@ -102,7 +102,7 @@ class SizePlan(Displayed):
         for part in self.parts:
             written = f", {size_words(part.disk)} on disk" if part.disk else ""
             lines.append(
-                f"{part.part}: {hours_words(part.hours)}, {part.tokens / 1e6:,.4g} million tokens{written}, "
+                f"{part.part}: {hours_words(part.hours)}, {millions(part.tokens)} million tokens{written}, "
                 f"{size_words(part.memory)} of memory."
             )
         if len(self.parts) > 1:
@@ -121,7 +121,8 @@ class SizePlan(Displayed):
             if self.machine.basis == "measured"
             else "nothing of it was measured: the time is a formula's"
         )
-        lines.append(f"Time on {self.machine.about}; {how}. Disk is exact.")
+        exact = " Disk is that of the store, exactly; tables come on top." if self.disk else ""
+        lines.append(f"Time on {self.machine.about}; {how}.{exact}")
         return "\n".join(lines)
 
     def _view(self) -> View:
@@ -133,8 +134,18 @@ def hours_words(hours: float) -> str:
     """``3.2 hours``, ``12 minutes``, ``5 seconds``: a time as one reads it."""
     for unit, size in (("hour", 1.0), ("minute", 1 / 60)):
         if hours >= size:
-            return f"{hours / size:,.3g} {unit}s"
-    return f"{hours * _HOUR:,.2g} seconds"
+            return counted(_three_digits(hours / size), unit)
+    return counted(f"{hours * _HOUR:.2g}", "second")
+
+
+def millions(count: int) -> str:
+    """``160``, ``0.0016``, ``160,000``: so many millions."""
+    return _three_digits(count / 1e6)
+
+
+def _three_digits(number: float) -> str:
+    """Three digits, and all that stand before the point: ``1.61``, ``5,277``."""
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
 @checked_call
@@ -180,6 +191,11 @@ def plan(
 
     check_count("languages", languages, least=1)
     check_count("prompts", prompts, least=1)
+    if prompts < languages:
+        raise InputError(
+            f"{counted(prompts, 'prompt')} cannot be in {counted(languages, 'language')}: prompts are those of all "
+            "languages together"
+        )
     if not 1 <= tokens <= _MOST_TOKENS:
         raise InputError(f"tokens of a prompt must be 1 to {_MOST_TOKENS:,}, not {tokens}")
     if not 0 <= shared < 1:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import latentlang as ll
+from latentlang.models.shapes import model_shape
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
@@ -51,6 +52,24 @@ def test_the_plan_on_the_page_is_that_of_the_command():
         )
 
 
+def test_what_one_more_costs_is_counted_from_the_shapes():
+    shapes = [model_shape(name) for name in ("mistral", "qwen2.5-7b", "gemma3-270m")]
+    rows = {
+        "a token, through all blocks": [
+            f"{(2 * one.body + 2 * one.layers * one.heads * one.head_dim * 160) / 1e9:#.3g}" for one in shapes
+        ],
+        "a layer that the lens reads, a prompt": [f"{2 * one.head / 1e9:.3g}" for one in shapes],
+        "a layer and pool that is stored, a prompt": [f"{2 * one.d_model:,} bytes" for one in shapes],
+    }
+    for what, values in rows.items():
+        assert f"| {what} | {' | '.join(values)} |" in PAGE
+
+
+def test_the_items_on_the_page_are_those_of_the_tasks():
+    items = [len(ll.task(name).prompts("ja", items=500)) for name in ("sentiment", "nli", "paraphrase")]
+    assert f"({items[0]}, {items[1]} and {items[2]} items each;" in PAGE
+
+
 @pytest.mark.slow("tests/docs/test_scale_page.py")
 def test_the_script_for_gpus_runs_to_its_end_on_a_cpu(tmp_path):
     out = tmp_path / "gpu.json"
@@ -62,11 +81,15 @@ def test_the_script_for_gpus_runs_to_its_end_on_a_cpu(tmp_path):
     record = json.loads(out.read_text(encoding="utf-8"))
     parts = {row["part"] for row in record["rows"]}
     lenses = {f"lens {name}" for name in ("mistral", "llama3-8b", "qwen2.5-7b")}
-    assert parts >= lenses | {"tasks", "exactness", "harvest", "write", "loading"}
+    tasks = {f"task {name}" for name in ("sentiment", "nli", "paraphrase")}
+    assert parts >= lenses | tasks | {"exactness", "harvest", "write", "device map"}
     # what a CPU has not: its own memory, bitsandbytes and a real model
-    assert set(record["left_out"]) <= {"memory", "gemma3-270m", "loading"}, record["left_out"]
-    exact = {row["what"]: row["value"] for row in record["rows"] if row["part"] == "exactness"}
+    assert set(record["left_out"]) <= {"memory", "gemma3-270m", "8bit", "4bit"}, record["left_out"]
+    found = {(row["part"], row["what"]): row["value"] for row in record["rows"]}
+    exact = {what: value for (part, what), value in found.items() if part == "exactness"}
     assert exact["same likeliest token, batch against alone"] == 1
+    assert exact["largest difference from the model's own logits, of the largest: logits, alone"] == 0
+    assert found["device map", "same likeliest token, half of the layers on the CPU"] == 1
     table = out.with_suffix(".md").read_text(encoding="utf-8")
     assert table.startswith("A tiny run, which shows that the script runs and measures nothing.")
     assert len(re.findall(r"^\| (?!part|---)", table, re.MULTILINE)) == len(record["rows"])

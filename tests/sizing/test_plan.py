@@ -11,7 +11,7 @@ from latentlang.errors import InputError, ModelError
 from latentlang.models import HookedLM, load
 from latentlang.models.shapes import model_shape
 from latentlang.sizing import machine, machine_names
-from latentlang.sizing.planning import hours_words
+from latentlang.sizing.planning import hours_words, millions
 from tests.support import tiny
 
 
@@ -71,7 +71,7 @@ def test_a_shared_beginning_is_run_once_a_language():
 
 @pytest.mark.parametrize("name", machine_names())
 def test_a_time_says_what_it_rests_on(name):
-    planned = ll.plan("mistral", prompts=10, on=name)
+    planned = ll.plan("mistral", prompts=100, on=name)
     said = planned.describe()
     assert (set(planned.table["basis"]) == {"measured"}) == (name == "cpu")
     assert ("its costs were measured" in said) == (name == "cpu")
@@ -90,6 +90,7 @@ def test_what_does_not_fit_the_device_is_said():
         ({"shared": 1.0}, "shared is a share"), ({"parts": "harvst"}, "unknown part 'harvst'"),
         ({"layers": [40]}, "40"), ({"pools": "lst"}, "lst"), ({"dtype": "int3"}, "int3"),
         ({"on": "h300"}, "unknown machine 'h300'"),
+        ({"prompts": 10, "languages": 11}, "10 prompts cannot be in 11 languages"),
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_refused(options, words):
@@ -100,10 +101,26 @@ def test_what_makes_no_sense_is_refused(options, words):
 
 
 @pytest.mark.parametrize(
-    ("hours", "words"), [(2.5, "2.5 hours"), (0.5, "30 minutes"), (0.001, "3.6 seconds")]
+    ("hours", "words"),
+    [
+        (2.5, "2.5 hours"),
+        (1.0, "1 hour"),
+        (5277.4, "5,277 hours"),
+        (0.5, "30 minutes"),
+        (1 / 60, "1 minute"),
+        (0.001, "3.6 seconds"),
+    ],
 )
 def test_a_time_is_told_as_one_reads_it(hours, words):
     assert hours_words(hours) == words
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [(160_000_000, "160"), (1600, "0.0016"), (160 * 10**9, "160,000"), (1_234_567, "1.23")],
+)
+def test_millions_are_told_without_powers_of_ten(count, words):
+    assert millions(count) == words
 
 
 def test_the_command_says_what_the_library_does(capsys):
