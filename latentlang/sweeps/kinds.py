@@ -197,7 +197,7 @@ class JobKind:
         measures: reads the numbers of a job from the folder that it saved into.
         axes: over what it goes; an entry that reads another's outcome goes over what that does too.
         together: whether all languages are in one job.
-        trains: whether there is no job of the recipe ``none``.
+        trains: whether there is no job of the recipe ``none``: it trains, or compares with what was trained.
         content: what else the outcome depends on, as JSON has it, from a job and the options of loading: whose
             weights, which files. Raises `InputError` for what cannot be run at all.
         resumes: of a kind that goes on by itself with what a stopped job left: gives patterns of the files it leaves.

@@ -407,15 +407,35 @@ class CompareFields(TaskFields):
 
 def _compare(given: JobInput) -> None:
     from latentlang.comparison import compare
+    from latentlang.training import TrainingResult
 
-    fields, job = given.job.fields, given.job
-    assert isinstance(fields, CompareFields) and job.model is not None
+    fields, job, folder = given.job.fields, given.job, _adapter(given)
+    assert isinstance(fields, CompareFields) and job.model is not None and folder is not None
+    # both states are loaded by the comparison: an adapter goes on one copy of the weights, all weights are another's
+    given.tools.release()
+    trained: dict[str, Any] = {
+        "adapter" if TrainingResult.load(folder).checkpoint is None else "against": folder
+    }
     told = {name: getattr(fields, name) for name in ("parts", "permutations", "resamples")}
+    options = {**_common(given), **given.tools.loading, **told}
     compare(
-        given.tools.model(job.model), out=given.folder, adapter=_adapter(given), task=_task(job),
-        **{name: value for name, value in told.items() if value is not None},
-        **{name: value for name, value in _common(given).items() if value is not None},
+        job.model, out=given.folder, task=_task(job), **trained,
+        **{name: value for name, value in options.items() if value is not None},
     )  # fmt: skip
+
+
+def _compare_content(job: SweepJob, loading: Mapping[str, Any]) -> Mapping[str, Any]:
+    from latentlang.geometry.measures import FEWEST
+
+    fields = job.fields
+    assert isinstance(fields, CompareFields)
+    # what a comparison would say once all has been trained
+    if "geometry" in (fields.parts or ["geometry"]) and fields.items is not None and fields.items < FEWEST:
+        raise InputError(
+            f"the geometry of a comparison needs at least {FEWEST} items per language, not {fields.items}; give more, "
+            "or parts without it"
+        )
+    return _task_content(job, loading)
 
 
 def _compare_measures(folder: Path) -> Sequence[JobMeasure]:
@@ -461,6 +481,6 @@ register_kind(
 register_kind(
     JobKind(
         "compare", CompareFields, _compare, _compare_measures, ("model", "task", "language", "seed"), together=True,
-        content=_task_content, about="a model before and after a training",
+        trains=True, content=_compare_content, about="a model before and after a training",
     )
 )  # fmt: skip
