@@ -101,27 +101,22 @@ def _finished(jobs: pd.DataFrame) -> str:
 
 
 def _means_table(means: pd.DataFrame) -> Table:
-    heads = [
-        "entry",
-        "model",
-        "recipe",
-        "task",
-        "language",
-        "measure",
-        "mean",
-        "interval over seeds",
-        "seeds",
-    ]
+    # what is the same in all rows stands above them: on a narrow screen the numbers are else past its edge
+    names = ["entry", "model", "recipe", "task", "language", "measure"]
+    differ = [name for name in names if name == "measure" or means[name].nunique() > 1]
+    alike = [plain(means[name].iloc[0]) for name in names if name not in differ and means[name].iloc[0]]
     rows = [
         [
-            *(Cell(plain(row[name])) for name in heads[:6]),
-            Cell(_number(row["value"]), number=True), Cell(_interval(row), number=True),
-            Cell(str(row["seeds"]), number=True),
+            *(Cell(plain(row[name])) for name in differ), Cell(_number(row["value"]), number=True),
+            Cell(_interval(row), number=True), Cell(str(row["seeds"]), number=True),
         ]
         for row in means.head(_MOST_ROWS).to_dict("records")
     ]  # fmt: skip
     more = len(means) - len(rows)
     caption = f"Mean over seeds of each measure, with its {percent(_LEVEL)} interval (Student's t)."
+    if alike:
+        caption += f" All of it: {', '.join(alike)}."
+    heads = [*differ, "mean", "interval over seeds", "seeds"]
     return Table(caption + _more(more), heads, rows, first=_groups(means.head(_MOST_ROWS)))
 
 

@@ -7,13 +7,14 @@ import os
 import signal
 import time
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from latentlang.errors import InputError
-from latentlang.provenance import Provenance
 from latentlang.storage.files import write_text
-from latentlang.sweeps import JobFields, JobInput, JobKind, JobMeasure, SweepResult
+from latentlang.sweeps.kinds import JobFields, JobInput, JobKind, JobMeasure
+
+if TYPE_CHECKING:
+    from latentlang.sweeps import SweepResult
 
 
 class PlantedFields(JobFields):
@@ -57,6 +58,12 @@ def measures(folder: Path) -> list[JobMeasure]:
 
 def swept() -> SweepResult:
     """The result of a sweep of two seeds, as it would be without its jobs."""
+    # here, not above: every process that runs planted jobs imports this module
+    import pandas as pd
+
+    from latentlang.provenance import Provenance
+    from latentlang.sweeps import SweepResult
+
     table = pd.DataFrame({
         "job": [1, 2], "entry": "read", "kind": "reads", "model": "pocket", "recipe": "none", "task": "nli",
         "language": "ja", "seed": [0.0, 1.0], "measure": "accuracy", "value": [0.8, 1.0], "low": math.nan,

@@ -22,6 +22,7 @@ import latentlang as ll
 from latentlang.cli import main
 from latentlang.cli.sweep_display import Watch
 from latentlang.errors import InputError
+from latentlang.figures.sweep_page import sweep_document
 from latentlang.stats.intervals import student_quantile
 from latentlang.sweeps import JobOutcome, executors, job_table, read_sweep, register_kind, run_one, run_sweep
 from latentlang.sweeps import kinds as registry
@@ -63,7 +64,7 @@ def lines(path):
 
 
 def here(record, out, **options):
-    return run_sweep(record, out=out, executor="here", **options)
+    return run_sweep(record, out=out, executor="here", html="light", **options)
 
 
 def test_jobs_are_every_combination_each_behind_what_it_needs():
@@ -201,6 +202,23 @@ def test_intervals_stay_within_what_a_measure_can_be():
     assert SweepResult(more, result.provenance).summary()["value"].item() == pytest.approx(0.9)
 
 
+def test_what_is_alike_in_all_rows_of_the_page_stands_above_them():
+    def means(result):
+        (section,) = (one for one in sweep_document(result).sections if one.name == "seeds")
+        return section.blocks[0]
+
+    result = swept()
+    table = means(result)
+    assert list(table.head) == ["measure", "mean", "interval over seeds", "seeds"]
+    assert table.caption.endswith("All of it: read, pocket, none, nli, ja.")
+    other = SweepResult(
+        pd.concat([result.table, result.table.assign(job=3, language="hi")]), result.provenance
+    )
+    table = means(other)
+    assert list(table.head)[:2] == ["language", "measure"] and len(table.rows) == 2
+    assert [len(row) for row in table.rows] == [len(table.head)] * 2
+
+
 def test_what_is_finished_stays_and_a_changed_entry_redoes_only_what_depends_on_it(tmp_path):
     out, log = tmp_path / "out", tmp_path / "log"
     record = logged(small(), log)
@@ -263,7 +281,7 @@ def test_a_failure_is_named_what_needs_it_is_skipped_and_the_rest_goes_on(tmp_pa
 
 def test_processes_give_the_same_as_this_one(tmp_path):
     one = here(small(), tmp_path / "one").result
-    several = run_sweep(small(), out=tmp_path / "several", jobs=2).result
+    several = run_sweep(small(), out=tmp_path / "several", jobs=2, html="light").result
     assert one is not None and several is not None and several.table.equals(one.table)
     left = {path.name for path in (tmp_path / "several").iterdir()}
     assert left >= {"jobs", "logs", "sweep.html"} and not left & {".workers", ".lock", "running"}
@@ -292,7 +310,7 @@ def test_a_kind_that_no_other_process_can_have_is_refused_in_one_line(tmp_path):
 
 def _sweep_in_a_process(record, out):
     registry._KINDS.update(makes=MAKES, reads=READS)
-    run_sweep(record, out=out, jobs=2)
+    run_sweep(record, out=out)
 
 
 def test_a_run_that_is_killed_goes_on_where_it_was(tmp_path):
@@ -301,7 +319,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was(tmp_path):
     child = multiprocessing.get_context("spawn").Process(target=_sweep_in_a_process, args=(record, out))
     child.start()
     try:
-        while sum(line.startswith("read") for line in lines(log)) < 2:
+        while not any(line.startswith("read") for line in lines(log)):
             assert child.is_alive()
             time.sleep(0.02)
     finally:
@@ -327,7 +345,7 @@ def test_an_interrupt_keeps_what_is_finished(tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_sweep(small(), out=tmp_path, jobs=2, told=told)
+        run_sweep(small(), out=tmp_path, told=told)
     assert not multiprocessing.active_children()
     report = here(small(), tmp_path)
     assert sum(one.state == "kept" for one in report.outcomes) >= 3
