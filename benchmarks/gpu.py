@@ -356,14 +356,14 @@ def exact_rows(name: str, model: Any, size: Size, device: str) -> Iterator[dict[
         raise RuntimeError(f"the same model in float32 wants {needed / 1e9:.0f} GB more, which are not free")
     model.float()
     with torch.inference_mode():
-        same = [
+        kept = [
             float(model(torch.tensor([ids], device=model.device)).logits[0, -1].argmax() == one.argmax())
             for ids, one in zip(prompts, alone, strict=True)
         ]
     yield {
         "model": name,
         "what": "same likeliest token, bf16 against float32",
-        "value": statistics.mean(same),
+        "value": statistics.mean(kept),
     }
 
 
