@@ -413,13 +413,11 @@ def _compare(given: JobInput) -> None:
     assert isinstance(fields, CompareFields) and job.model is not None and folder is not None
     # both states are loaded by the comparison: an adapter goes on one copy of the weights, all weights are another's
     given.tools.release()
-    trained: dict[str, Any] = {
-        "adapter" if TrainingResult.load(folder).checkpoint is None else "against": folder
-    }
+    later = "adapter" if TrainingResult.load(folder).checkpoint is None else "against"
     told = {name: getattr(fields, name) for name in ("parts", "permutations", "resamples")}
-    options = {**_common(given), **given.tools.loading, **told}
+    options = {**_common(given), **given.tools.loading, **told, later: folder}
     compare(
-        job.model, out=given.folder, task=_task(job), **trained,
+        job.model, out=given.folder, task=_task(job),
         **{name: value for name, value in options.items() if value is not None},
     )  # fmt: skip
 
