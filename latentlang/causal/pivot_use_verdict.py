@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from latentlang.stats.crossed import FEWEST_LANGUAGES, crossed_mean, exchange_test
-from latentlang.stats.intervals import bounded_mean, check_level, share_means, unvaried_table
+from latentlang.stats.crossed import FEWEST_LANGUAGES, crossed_share, exchange_test
+from latentlang.stats.intervals import check_level, share_means
 from latentlang.stats.paired import mcnemar_exact, pair_counts, paired_difference
 
 Floats = NDArray[np.float64]
@@ -148,16 +148,10 @@ def _interval(values: Floats, *, least: float, level: float, seed: int) -> tuple
     if values.shape[1] == 1:
         return share_means(values[:, 0], least=least, level=level, seed=seed)
     means = [
-        crossed_mean(of_layer, least=least, most=1.0, level=level, seed=seed)
-        for of_layer in np.moveaxis(values, 2, 0)
+        crossed_share(of_layer, least=least, level=level, seed=seed) for of_layer in np.moveaxis(values, 2, 0)
     ]
     wide = values.shape[1] >= FEWEST_LANGUAGES
     ends = [(one.low, one.high) if wide else (one.low_items, one.high_items) for one in means]
-    # an item in all its languages is one: they are no independent items
-    items = values[np.isfinite(values).any((1, 2))]
-    for layer, mean in enumerate(_mean(values)):
-        if unvaried_table(items[..., layer]):
-            ends[layer] = bounded_mean(mean, len(items), least=least, level=level)
     return np.array([low for low, _ in ends]), np.array([high for _, high in ends])
 
 

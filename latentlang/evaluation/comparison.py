@@ -21,8 +21,8 @@ from latentlang.evaluation.text import reading
 from latentlang.language_names import Language
 from latentlang.language_names import languages as find_languages
 from latentlang.results import Result, ResultSettings
-from latentlang.stats.crossed import FEWEST_LANGUAGES, crossed_mean, exchange_test, interval_or_none
-from latentlang.stats.intervals import error_probability, side
+from latentlang.stats.crossed import FEWEST_LANGUAGES, crossed_mean, exchange_test
+from latentlang.stats.intervals import difference_of_shares, error_probability, side, unvaried_table
 from latentlang.stats.paired import CHANGES, paired_changes
 from latentlang.storage.tables import Columns
 
@@ -142,16 +142,20 @@ class EvaluationComparison(Result[EvaluationSettings]):
             for group, codes in language_groups(kept, self.evaluation.seen_languages).items():
                 items = part[part["language"].isin(codes)]
                 changes = by_language(items, "change")
+                means = items.groupby("language")[["before", "after"]].mean().mean()
                 average = crossed_mean(changes, least=-1.0, most=1.0, level=level, seed=self.provenance.seed)
+                if unvaried_table(changes):  # as where no item turned: a point would be no interval
+                    low, high = difference_of_shares(
+                        means["after"], means["before"], len(changes), level=level
+                    )
+                    average = average.over_items(low, high, languages=len(codes))
                 p = exchange_test(changes, seed=self.provenance.seed)
-                ends = interval_or_none(average.low_items, average.high_items)
                 change = side(average.low_items, average.high_items) if p <= error_probability(level) else ""
                 general = side(average.low, average.high) if len(codes) >= FEWEST_LANGUAGES else ""
-                means = items.groupby("language")[["before", "after"]].mean().mean()
                 row = {
                     "task": task, "group": group, "languages": len(codes), "n": len(items), "before": means["before"],
                     "after": means["after"], "difference": average.mean, "low": average.low, "high": average.high,
-                    "low_items": ends[0], "high_items": ends[1], "p": p, "change": change,
+                    "low_items": average.low_items, "high_items": average.high_items, "p": p, "change": change,
                     "general": general if general == change else "",
                 }  # fmt: skip
                 if len(codes) == 1:

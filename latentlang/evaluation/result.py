@@ -25,7 +25,7 @@ from latentlang.evaluation.text import accuracies
 from latentlang.language_names import Language
 from latentlang.language_names import language as find_language
 from latentlang.results import Result, ResultSettings, repeated, unknown_state
-from latentlang.stats.crossed import crossed_mean, interval_or_none
+from latentlang.stats.crossed import crossed_share
 from latentlang.stats.intervals import wilson
 from latentlang.storage.tables import Columns
 
@@ -223,8 +223,8 @@ class EvaluationResult(Result[EvaluationSettings]):
         Languages in which some label cannot be chosen (`incomplete`) are left out: what they have is no accuracy. The
         groups are ``all`` and, where it is known what the adapter was trained on, ``seen`` and ``unseen`` languages.
         `low` and `high` say how far the average could be off for other items and other languages of this kind (see
-        `crossed_mean`; nan of fewer than five languages), `low_items` and `high_items` for other items in these
-        languages, nan where all items are alike; of one language they are its own interval, as of `summary`.
+        `crossed_share`; nan of fewer than five languages), `low_items` and `high_items` for other items in these
+        languages; of one language they are its own interval, as of `summary`.
 
         Args:
             level: coverage of the intervals.
@@ -237,10 +237,8 @@ class EvaluationResult(Result[EvaluationSettings]):
             kept = [code for code in language_rows["language"] if code not in left_out]
             for group, codes in language_groups(kept, self.seen_languages).items():
                 chosen = part[part["language"].isin(codes)]
-                average = crossed_mean(
-                    by_language(chosen, "right"), least=0.0, most=1.0, level=level, seed=self.provenance.seed
-                )
-                items = interval_or_none(average.low_items, average.high_items)
+                average = crossed_share(by_language(chosen, "right"), level=level, seed=self.provenance.seed)
+                items = (average.low_items, average.high_items)
                 if len(codes) == 1:
                     items = tuple(
                         language_rows.loc[language_rows["language"] == codes[0], ["low", "high"]].iloc[0]

@@ -15,13 +15,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from latentlang.stats.agreement import cohen_kappa
-from latentlang.stats.crossed import crossed_mean, exchange_test
+from latentlang.stats.crossed import crossed_mean, crossed_share, exchange_test
 from latentlang.stats.intervals import (
     bootstrap_means,
-    bounded_mean,
     share_means,
     unless_few,
-    unvaried_table,
     wilson,
 )
 from latentlang.stats.paired import holm, mcnemar_exact
@@ -410,9 +408,7 @@ def _crossed_share(
     values = _wide(read)
     if not values.size:
         return (math.nan,) * 3
-    over = crossed_mean(values, least=least, most=1.0, level=level, seed=seed)
-    if unvaried_table(values):
-        return _holding(over.mean, *bounded_mean(over.mean, len(values), least=least, level=level))
+    over = crossed_share(values, least=least, level=level, seed=seed)
     return over.mean, over.low_items, over.high_items
 
 

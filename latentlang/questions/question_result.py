@@ -17,7 +17,7 @@ from latentlang.language_names import Language
 from latentlang.questions.ask_settings import AskSettings
 from latentlang.questions.text import answers_in_words, changes_in_words
 from latentlang.results import Result, ResultSettings, repeated, unknown_state
-from latentlang.stats.crossed import crossed_mean
+from latentlang.stats.crossed import crossed_mean, crossed_share
 from latentlang.stats.intervals import (
     bootstrap_means,
     share_means,
@@ -185,10 +185,12 @@ class QuestionResult(Result[AskSettings]):
             for measure in MEASURES:
                 if part[measure].isna().all():
                     continue
-                least, most = _POSSIBLE.get(measure, (0.0, 1.0))
-                average = crossed_mean(
-                    by_language(part, measure), least=least, most=most, level=level, seed=self.provenance.seed
-                )
+                values, seed = by_language(part, measure), self.provenance.seed
+                if measure in _POSSIBLE:
+                    least, most = _POSSIBLE[measure]
+                    average = crossed_mean(values, least=least, most=most, level=level, seed=seed)
+                else:
+                    average = crossed_share(values, level=level, seed=seed)
                 rows.append(
                     {
                         "state": state,

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from latentlang.stats.intervals import FEWEST_RESAMPLED, RESAMPLES, bootstrap_ends
+from latentlang.stats.intervals import (
+    FEWEST_RESAMPLED,
+    RESAMPLES,
+    bootstrap_ends,
+    bounded_mean,
+    unvaried_table,
+)
 
 #: Of fewer languages nothing is claimed about others: a bootstrap of so few says too much.
 FEWEST_LANGUAGES = 5
@@ -76,6 +82,18 @@ class CrossedMean:
     low_items: float
     high_items: float
 
+    def over_items(self, low: float, high: float, *, languages: int) -> CrossedMean:
+        """With another interval over items, which stands for that over languages too where these are enough.
+
+        Args:
+            low: its lower end; the mean, where rounding puts it above.
+            high: its upper end; likewise.
+            languages: how many the mean is over.
+        """
+        low, high = min(low, self.mean), max(high, self.mean)
+        wide = (math.nan, math.nan) if languages < FEWEST_LANGUAGES else (low, high)
+        return CrossedMean(self.mean, *wide, low, high)
+
 
 def crossed_mean(
     values: Floats,
@@ -132,9 +150,28 @@ def crossed_mean(
     return CrossedMean(mean, float(low), float(high), low_items, high_items)
 
 
-def interval_or_none(low: float, high: float) -> tuple[float, float]:
-    """The ends of an interval; nan for one without width: items that are all alike do not say how far others differ."""
-    return (low, high) if high - low > _ROUNDING else (math.nan, math.nan)
+def crossed_share(
+    values: Floats, *, least: float = 0.0, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
+) -> CrossedMean:
+    """`crossed_mean` of values from `least` to 1, whose interval over items is never a point.
+
+    Where nothing can be resampled, as where no answer is right in any language, it is Wilson's of a share of that mean
+    (`bounded_mean`) over items: an item in all its languages is one, for they are no independent items. It stands for
+    the interval over languages too, where there is one.
+
+    Args:
+        values: ``[item, language]``, nan where a language lacks the item.
+        least: the smallest value there can be.
+        level: coverage.
+        resamples: bootstrap samples.
+        seed: of the resampling.
+    """
+    over = crossed_mean(values, least=least, most=1.0, level=level, resamples=resamples, seed=seed)
+    items = values[np.isfinite(values).any(1)]
+    if not items.size or not unvaried_table(items):
+        return over
+    ends = bounded_mean(over.mean, len(items), least=least, level=level)
+    return over.over_items(*ends, languages=int(np.isfinite(values).any(0).sum()))
 
 
 #: Differences no larger than this are rounding: the same numbers computed twice.

@@ -453,7 +453,10 @@ def wilson(successes: float, n: float, *, level: float = 0.95) -> tuple[float, f
     share = successes / n
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # of none and of all the end is exact: rounding must not put the share outside
+    low = 0.0 if successes <= 0 else max(0.0, centre - half)
+    high = 1.0 if successes >= n else min(1.0, centre + half)
+    return low, high
 
 
 def side(low: float, high: float) -> str:

@@ -77,6 +77,13 @@ def test_averages_are_of_the_differences_item_by_item():
     assert (averages["general"] == "").all()  # three languages are too few to speak of others
 
 
+def test_an_average_of_items_none_of_which_turned_has_an_interval():
+    averages = compare_evaluations(before_and_after({"de": (30, 0, 0, 30), "th": (20, 0, 0, 40)})).averages()
+    row = averages.set_index("group").loc["all"]
+    assert (row["difference"], row["p"], row["change"]) == (0, 1, "")
+    assert row["low_items"] < -0.1 and row["high_items"] > 0.1
+
+
 def test_a_language_without_a_label_is_left_out_of_the_averages():
     cells = {"de": (30, 10, 0, 20), "th": (0, 0, 0, 60)}
     averages = compare_evaluations(before_and_after(cells, lost=["th"])).averages()

@@ -15,7 +15,8 @@ from latentlang.evaluation.measures import (
     weighted_f1,
     weighted_f1_interval,
 )
-from latentlang.stats.crossed import crossed_mean, exchange_test
+from latentlang.stats.crossed import crossed_mean, crossed_share, exchange_test
+from latentlang.stats.intervals import wilson
 
 NAMES = ["entailment", "neutral", "contradiction"]
 
@@ -112,6 +113,22 @@ def test_a_crossed_mean_counts_each_language_alike_whatever_its_items():
     assert np.isnan(crossed_mean(np.empty((0, 0))).low)
     constant = crossed_mean(np.full((9, 5), 0.25))
     assert (constant.mean, constant.low, constant.high_items) == (0.25, 0.25, 0.25)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_mean_of_shares_that_are_all_alike_has_wilsons_interval_over_items(value):
+    low, high = wilson(round(value * 40), 40)
+    five = crossed_share(np.full((40, 5), value))
+    assert (five.low_items, five.high_items) == pytest.approx((low, high)) == (five.low, five.high)
+    assert five.low_items <= five.mean <= five.high_items and high - low > 0.05
+    four = crossed_share(np.full((40, 4), value))
+    assert (four.low_items, four.high_items) == pytest.approx((low, high)) and np.isnan(
+        [four.low, four.high]
+    ).all()
+    # what varies is resampled, and of nothing there is nothing
+    mixed = np.random.default_rng(0).integers(0, 2, (40, 5)).astype(float)
+    assert crossed_share(mixed) == crossed_mean(mixed, least=0.0, most=1.0)
+    assert np.isnan(crossed_share(np.full((3, 2), np.nan)).high_items)
 
 
 def test_a_crossed_bootstrap_equals_a_slow_resampling_loop():

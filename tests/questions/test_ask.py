@@ -167,6 +167,13 @@ def test_a_saved_result_is_the_same_and_draws_itself(model, xquad, tmp_path) -> 
     assert result.averages().query("measure == 'exact'")["n"].item() == 9
 
 
+def test_a_mean_of_no_right_answers_at_all_has_an_interval(model, mgsm) -> None:
+    result = ask(model, mgsm, items=3, new_tokens=2, progress=False)
+    assert not result.table["exact"].any()
+    row = result.averages().set_index("measure").loc["exact"]
+    assert (row["mean"], row["low_items"]) == (0, 0) and row["high_items"] > 0.3
+
+
 def test_before_and_after_are_tested_in_pairs(monkeypatch, mgsm) -> None:
     plain = tiny.model("mistral", max_position_embeddings=2048)
     adapted = HookedLM(tiny.adapted(plain).eval(), tiny.tokenizer(), name="tiny")

@@ -211,6 +211,11 @@ def test_wilson_holds_the_share_and_stays_in_the_unit_interval(n, data):
     assert successes / n - 1e-12 <= high <= 1
 
 
+def test_wilsons_end_is_exact_of_none_and_of_all():
+    for n in range(1, 60):
+        assert wilson(0, n)[0] == 0 and wilson(n, n)[1] == 1, n
+
+
 def test_wilson_of_a_textbook_case():
     # Newcombe 1998, Table I: 81 of 263.
     low, high = wilson(81, 263)
