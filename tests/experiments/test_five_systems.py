@@ -75,6 +75,24 @@ def test_neurons_of_a_language_are_counted_before_and_after_and_against_another_
     assert page.same_neurons(counted, "exchanged")["bactrianx"][0] == pytest.approx(0.5 / 7.5)
 
 
+@pytest.mark.parametrize(("seeds_apart", "named"), [(0, True), (8, False)])
+def test_neurons_are_told_from_the_control_only_beyond_what_another_seed_does(
+    seeds_apart: int, named: bool
+) -> None:
+    def both(arm: str, seed: int) -> int:
+        if arm == "gooddata-native":
+            return 12 + seed
+        return 20 + seed % 2 + (seeds_apart if arm == "another-seed" else 0)
+
+    rows = [
+        {"arm": arm, "seed": seed, "language": "fr", "before": 40, "after": 40, "both": both(arm, seed), "exchanged": 0}
+        for arm in (*page.NAMES, tables.HALVES) for seed in range(3)
+    ]  # fmt: skip
+    said = " ".join(" ".join(page._neurons({"neurons": pd.DataFrame(rows)})).split())
+    assert ("fewer stay after Chen et al.'s native answers (−0.1" in said) is named
+    assert ("correction: none." in said) is not named
+
+
 def test_neurons_are_counted_once_without_an_adapter_and_with_each(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(measure, "LANGUAGES", ("fr", "ja"))
     monkeypatch.setattr(measure, "DEALS", 2)
