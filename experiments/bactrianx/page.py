@@ -422,7 +422,8 @@ _CHOICES = {
     "table5": (
         "XCOPA",
         "Accuracy in per cent of Gemma 3 270M (base), a model that the paper did not have, on a part of the items, "
-        "with prompts of this package. *Always 1*, *always 2*: what one gets who always gives that answer.",
+        "with prompts of this package. *Always 1*, *always 2*: what one gets who always gives that answer. Intervals "
+        "are over items, that of the mean over items and languages.",
     ),
     "table7": (
         "XWinograd",
@@ -517,14 +518,16 @@ def _layers(parts: Mapping[str, pd.DataFrame]) -> str:
         "### Instructions in many languages",
         "",
         filled(
-            "In a made world on the embedded model, instructions in eight languages answered in English raise the "
-            "loss of right answers in seven of them by "
-            f"{between(english['difference'], english['low'], english['high'])} nats a token; eight languages are "
-            f"{between(-eight['difference'], -eight['high'], -eight['low'])} below English alone. On Gemma 3 270M, "
-            f"small sets in four languages after Bactrian-X's recipe ({counted(int(trained['seeds']), 'seed')}, "
-            "intervals over answers), answered in English, raise it in Russian by "
-            f"{_contrast(real, 'answered in English', 'ru')} and in French, which none was trained on, by "
-            f"{_contrast(real, 'answered in English', 'fr')}; English alone is not told from four languages there "
+            "In a made world on the embedded model, after instructions in eight languages that are answered in English "
+            "the loss of right answers in seven of them is "
+            f"{between(english['difference'], english['low'], english['high'])} nats a token above that after the same "
+            "answered in their own; eight languages are "
+            f"{between(-eight['difference'], -eight['high'], -eight['low'])} below English alone. On Gemma 3 270M "
+            f"(small sets in four languages after Bactrian-X's recipe, {counted(int(trained['seeds']), 'seed')}, "
+            "intervals over answers) answers in English leave it above that after answers in their own by "
+            f"{_contrast(real, 'answered in English', 'ru')} in Russian and by "
+            f"{_contrast(real, 'answered in English', 'fr')} in French, which none was trained on; English "
+            "alone is not told from four languages there "
             f"(Russian {_contrast(real, 'English alone', 'ru')}). All of it: [Instruction data, tried "
             "out](../instruction-data.md)."
         ),
