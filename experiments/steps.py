@@ -124,6 +124,20 @@ def write_table(figures: Path, name: str, table: pd.DataFrame, *, kept: Collecti
     path.write_text(text, encoding="utf-8")
 
 
+def computed(out: Path, name: str) -> pd.DataFrame:
+    """The cells that were computed of a table that `latentlang reproduce` wrote; without rows where it wrote none.
+
+    Args:
+        out: the command's folder.
+        name: of the experiment.
+    """
+    path = out / f"{name}.csv"
+    if not path.is_file():
+        return pd.DataFrame()
+    table = pd.read_csv(path, dtype={"row": str, "column": str, "printed": str, "corrected": str})
+    return table[table["computed"].notna()].reset_index(drop=True)
+
+
 def committed_tables(figures: Path) -> dict[str, pd.DataFrame]:
     """Name to table: the CSV files in a folder of pictures."""
     return {path.stem: pd.read_csv(path) for path in sorted(figures.glob("*.csv"))}

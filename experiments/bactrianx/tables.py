@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from experiments.bactrianx.measure import ARMS, BASE, LANGUAGES, SEEDS, run_name
 from experiments.gemma3.tables import FIGURES as GEMMA
-from experiments.steps import is_saved, write_table
+from experiments.steps import computed, is_saved, write_table
 from latentlang.causal import TraceResult
 from latentlang.stats.intervals import bootstrap_means, percentiles
 
@@ -32,15 +32,6 @@ _KINDS = ("asked", "English", "another", "unknown")
 #: New tokens of an answer whose layers are read: what it begins with.
 BEGINNING = 8
 _DRAWS = 2000
-
-
-def computed(out: Path, name: str) -> pd.DataFrame:
-    """The cells of one of the paper's tables that were computed."""
-    path = out / f"{name}.csv"
-    if not path.is_file():
-        return pd.DataFrame()
-    table = pd.read_csv(path, dtype={"row": str, "column": str, "printed": str, "corrected": str})
-    return table[table["computed"].notna()].reset_index(drop=True)
 
 
 def tokens_and_alignment() -> pd.DataFrame:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from experiments.markdown import filled, layer_questions, markdown
+from experiments.markdown import between, filled, layer_questions, markdown
 from experiments.steps import committed_tables
 from experiments.ultralink.layers import SKILL
 from experiments.ultralink.pruning import ARMS, FIRST_STEPS, FIRST_TRAINING, SECOND_TRAINING, SETTINGS, SIZES
@@ -270,28 +270,88 @@ def _ceilings(cells: pd.DataFrame) -> str:
 
 
 def _questions(parts: Parts) -> str:
+    asked = {name: parts[name] for name in QUESTIONS if name in parts}
+    sizes = {name: int(cells.loc[cells["column"] != _AVERAGE, "n"].max()) for name, cells in asked.items()}
     sections = [
-        "### MGSM and XQuAD on a small model",
+        f"### {' and '.join(QUESTIONS[name] for name in asked)} on Gemma 3 270M",
         filled(
-            "Gemma 3 270M, not tuned, on some questions a language, the same in all. Such a model solves "
-            "next to no problem of MGSM; what can be seen is how much likelier it holds the right answer to "
-            "be than another question's, per byte. Intervals are over questions."
+            "A model that the paper did not have, not tuned, on "
+            f"{listed([f'{n} questions a language of {QUESTIONS[name]}' for name, n in sizes.items()])}, the same in "
+            "all languages. MGSM's are asked after two examples, and the number alone is asked for; XQuAD's with their "
+            "passage and without examples. Scores in per cent; *others*: what the same answers get for other "
+            "questions; *most frequent*: what one gets who always gives the most frequent answer. *Right*: "
+            "log-probability of the right answer, nats a byte; *above another's*: how much likelier it is than the "
+            "answer to another question. Intervals are over questions; in the mean a question in all its languages is "
+            "one. F1 counts words, in Chinese characters, so that languages cannot be compared by it."
         ),
     ]
-    for name, title in QUESTIONS.items():
-        if name not in parts:
-            continue
-        cells = parts[name]
-        lines = []
-        for row in dict.fromkeys(cells["row"]):
-            own = cells[cells["row"] == row].set_index("column")
-            lines.append(
-                {f"{title}": row.partition(", ")[2]}
-                | {"unit": own["unit"].iloc[0], "n": int(own["n"].iloc[0])}
-                | {code: _computed(own, code) for code in LANGUAGES if code in set(cells["column"])}
-            )
-        sections.append(markdown(pd.DataFrame(lines)))
-    return "\n\n".join(sections)
+    for name, cells in asked.items():
+        sections += [
+            f"#### {QUESTIONS[name]}", markdown(_asked_table(cells)),
+            filled(" ".join([_told_of_questions(cells), _FOLLOWS[name]])),
+        ]  # fmt: skip
+    return "\n\n".join([*sections, f"`latentlang reproduce ultralink --only {','.join(asked)} --model gemma3-270m "
+                        f"--data FOLDER --items {max(sizes.values())}`"])  # fmt: skip
+
+
+_AVERAGE = "Avg"
+_OTHERS, _FREQUENT = "answers of other questions", "the most frequent answer"
+_RIGHT, _LIFT = "log-probability of the answer", "above another question's answer"
+_SHORT_NAMES = {_OTHERS: "others", _FREQUENT: "most frequent", _RIGHT: "right", _LIFT: "above another's"}
+_FOLLOWS = {
+    "mgsm": (
+        "A score that is not told from a constant answer says nothing of a model, in whatever language; and a right "
+        "number may be likelier than another question's for its size alone, which is no reckoning."
+    ),
+    "xquad": (
+        "The other question is of another passage, in which its answer stands and the right one does not: that the "
+        "right one is likelier shows that the passage is used, and not that the question is understood."
+    ),
+}
+
+
+def _by_row(cells: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """What was measured, without the model's name, to its cells by language."""
+    names = cells["row"].str.partition(", ")[2]
+    return {str(name): own.set_index("column") for name, own in cells.groupby(names, sort=False)}
+
+
+def _asked_table(cells: pd.DataFrame) -> pd.DataFrame:
+    """A row a language, with what is held against its score."""
+    rows, measured = [], _by_row(cells)
+    for code in dict.fromkeys(cells["column"]):
+        named = "mean" if code == _AVERAGE else language(str(code).lower()).name
+        row: dict[str, object] = {"language": named}
+        for name, own in measured.items():
+            row |= {"questions": int(own.loc[code, "n"])} if "questions" not in row else {}
+            row[_SHORT_NAMES.get(name, name)] = _computed(own, str(code))
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _told_of_questions(cells: pd.DataFrame) -> str:
+    """In which languages the intervals lie above what is no answer to the question."""
+    measured = _by_row(cells)
+    score = measured[next(name for name in measured if name not in _SHORT_NAMES)].drop(
+        index=_AVERAGE, errors="ignore"
+    )
+    baselines = {
+        f"that of {_SHORT_NAMES[name]}": measured[name]["computed"] for name in (_OTHERS,) if name in measured
+    }
+    if _FREQUENT in measured:
+        baselines["that of the most frequent answer"] = measured[_FREQUENT]["computed"]
+
+    def above(own: pd.DataFrame, level: pd.Series) -> str:
+        codes = [str(code) for code in own.index if own.loc[code, "low"] > level[code]]
+        return f"in {listed([language(code.lower()).name for code in codes])}" if codes else "in no language"
+
+    said = [f"above {called} {above(score, level)}" for called, level in baselines.items()]
+    lift = measured[_LIFT]
+    nothing = pd.Series(0.0, index=lift.index)
+    return (
+        f"The score's interval lies {', and '.join(said)}, of {len(score)}; the right answer is told to be "
+        f"likelier than another's {above(lift, nothing)}, not corrected for their number."
+    )
 
 
 def _computed(own: pd.DataFrame, code: str) -> str:
@@ -299,10 +359,9 @@ def _computed(own: pd.DataFrame, code: str) -> str:
         return ""
     cell = own.loc[code]
     places = 1 if cell["unit"] == "%" else 2
-    value = f"{cell['computed']:.{places}f}"
     if pd.isna(cell["low"]):
-        return value
-    return f"{value} [{cell['low']:.{places}f}, {cell['high']:.{places}f}]"
+        return unsigned(cell["computed"], places)
+    return between(cell["computed"], cell["low"], cell["high"], places=places)
 
 
 def _pruning(table: pd.DataFrame) -> str:

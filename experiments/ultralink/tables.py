@@ -1,17 +1,20 @@
 """The tables of what `pruning` and `layers` measured: `python -m experiments.ultralink.tables FOLDER`.
 
-One CSV file each in figures/ultralink; what is not measured yet is left out.
+One CSV file each in figures/ultralink; what is not measured yet is left out. Where FOLDER is what `latentlang reproduce
+ultralink --out FOLDER` wrote, the cells of its questions and ceilings.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from itertools import product
 from pathlib import Path
 
 import pandas as pd
 
 from experiments.instructions.tables import mean_with_interval
-from experiments.steps import stacked, tables_command
+from experiments.steps import computed, stacked, tables_command
 from experiments.ultralink.pruning import ARMS, SEEDS, file_of
 from experiments.ultralink.sums import SKILLS
 
@@ -88,7 +91,10 @@ def _over_seeds(folder: Path, name: str, keys: list[str], values: list[str]) -> 
     return table.reset_index()
 
 
-TABLES = {"pruning": pruning, "blocks": blocks, "moved": moved, "aligned": aligned}
+TABLES: dict[str, Callable[[Path], pd.DataFrame]] = {
+    "pruning": pruning, "blocks": blocks, "moved": moved, "aligned": aligned,
+    **{name: partial(computed, name=name) for name in ("humaneval", "mgsm", "xquad")},
+}  # fmt: skip
 
 if __name__ == "__main__":
     tables_command(__doc__, TABLES, FIGURES)

@@ -42,6 +42,56 @@ def test_two_arms_are_told_apart_only_where_all_seeds_do() -> None:
     assert "is below the base model in every seed (10% against 50%)" in _said(English=0.1)
 
 
+def _answers(*, right: float, low: float, lift: float) -> pd.DataFrame:
+    rows = [
+        ("exact match", right, low, right + 9, "%"), ("answers of other questions", 0.0, None, None, "%"),
+        ("the most frequent answer", 5.0, None, None, "%"), ("log-probability of the answer", -2.0, None, None, "nats"),
+        ("above another question's answer", lift, lift - 0.5, lift + 0.5, "nats"),
+    ]  # fmt: skip
+    return pd.DataFrame(
+        [
+            {
+                "row": f"tiny, {name}",
+                "column": code,
+                "computed": value,
+                "low": least,
+                "high": most,
+                "n": 40,
+                "unit": unit,
+            }
+            for code in page.LANGUAGES
+            for name, value, least, most, unit in rows
+        ]
+        + [
+            {
+                "row": "tiny, exact match",
+                "column": "Avg",
+                "computed": right,
+                "low": low,
+                "high": 9,
+                "n": 200,
+                "unit": "%",
+            }
+        ]
+    )
+
+
+def test_answers_are_held_against_constant_ones_and_other_questions() -> None:
+    little = " ".join(page.page({"mgsm": _answers(right=5, low=0, lift=0.4)}).split())
+    assert (
+        "above that of others in no language, and above that of the most frequent answer in no language"
+        in little
+    )
+    assert "likelier than another's in no language" in little and "XQuAD on Gemma 3 270M, beside" in little
+    assert "| mean | 200 | 5.0 [0.0, 9.0] |" in little
+    much = " ".join(page.page({"mgsm": _answers(right=9, low=6, lift=0.6)}).split())
+    everywhere = "in English, Chinese, Spanish, Russian and French"
+    assert (
+        f"above that of others {everywhere}, and above that of the most frequent answer {everywhere}" in much
+    )
+    assert f"likelier than another's {everywhere}" in much
+
+
 def test_a_page_without_measurements_says_nothing_of_them() -> None:
     said = page.page({})
     assert "## What its own numbers say" in said and "## What stays open" in said
