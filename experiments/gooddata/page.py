@@ -576,7 +576,7 @@ def _asked(parts: Parts) -> list[tuple[str, str, str]]:
             "Does translated data teach an English pivot?",
             "On `pocket`, by design: above (`layers-made.csv`); a range over seeds, no test. On a real model: "
             + (
-                "above (`layers-gemma.csv`)."
+                "above (`layers-gemma.csv`); so few steps hardly move it, and it stays open."
                 if "layers-gemma" in parts
                 else f"not answered; `{arms}` and then"
             ),
