@@ -11,6 +11,7 @@ import typer
 
 from latentlang.arguments import check_count
 from latentlang.errors import InputError
+from latentlang.remote_paths import RemotePath
 
 if TYPE_CHECKING:
     from latentlang.cli.options import LoadOptions
@@ -104,4 +105,8 @@ class ClusterOptions:
             self.cluster, workers=self.workers, cpus=self.cpus, tell=note,
             model_options={**loading.named(), "adapter": adapter},
         ) as cluster:  # fmt: skip
-            cluster.fill(call, model, options, folder=folder, logs=out / LOGS, chat=chat)
+            # what goes to another filesystem has its finished languages in the cache of this machine
+            cluster.fill(
+                call, model, options, folder=folder, logs=out / LOGS, chat=chat,
+                shared=not isinstance(out, RemotePath),
+            )  # fmt: skip

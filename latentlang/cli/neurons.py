@@ -97,7 +97,7 @@ def neurons(
     command that was stopped goes on when it is given again.
     """
     from latentlang.arguments import check_count
-    from latentlang.cli.console import Progress, echo_json, output, say
+    from latentlang.cli.console import Progress, echo_json, note, output, say
     from latentlang.cli.output_folder import Claim, OutputFolder, model_part, run_folder
     from latentlang.cli.records import result_record
     from latentlang.cli.unfinished import keeping_counts
@@ -151,6 +151,8 @@ def neurons(
                 "neurons", {"texts": task, **how}, unfinished, out=folder.path, model=model, loading=loading,
                 adapter=adapter,
             )  # fmt: skip
+            if ablate is not None and spread.cluster is not None:
+                note("--cluster shares out the counting; neurons are taken out in this process alone")
             say(f"loading {info.name}")
             loaded = loading.load(model, adapter=adapter)
             with Progress("counting", total=total) as progress:

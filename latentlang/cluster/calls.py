@@ -74,6 +74,8 @@ class LanguageCall:
         keeps: name of its parameter for the folder.
         count: gives the units, of its options.
         doing: for the display.
+        narrows: whether what is kept of a language is the same where it alone is asked for; else each unit prepares
+            all languages.
     """
 
     function: Callable[..., Any]
@@ -81,6 +83,7 @@ class LanguageCall:
     keeps: str
     count: Callable[[dict[str, Any]], Iterable[Unit]]
     doing: str
+    narrows: bool = True
 
     @property
     def takes(self) -> tuple[str, ...]:
@@ -98,6 +101,15 @@ class LanguageCall:
         report: Report,
     ) -> None:  # fmt: skip
         """Run one language into a folder of its own."""
+        if self.narrows:
+            # what one language alone cannot (a task has no answer in it) may be right beside others
+            with suppress(InputError):
+                return self._run({**options, "languages": [unit.language]}, model, folder, unit, part, report)
+        self._run(options, model, folder, unit, part, report)
+
+    def _run(
+        self, options: dict[str, Any], model: HookedLM, folder: Path, unit: Unit, part: Path, report: Report
+    ) -> None:
         one = {self.keeps: LanguagePart(folder, part, unit.language, unit.task)}
         try:
             self.function(model, **options, **one, progress=report)
@@ -157,6 +169,11 @@ class HarvestCall:
         """Note the shard in the manifest."""
         assert unit.shard is not None
         manifest = read_manifest(folder)
+        if unit.shard >= len(manifest.shards) or manifest.shards[unit.shard].rows != unit.prompts:
+            raise InputError(
+                f"the store {str(folder)!r} was changed by another hand while it was filled: its manifest has no "
+                f"{unit.name} of {unit.prompts} prompts; choose another folder"
+            )
         shard = replace(manifest.shards[unit.shard], sha256=outcome)
         manifest.with_shard(unit.shard, shard).write(folder)
 
@@ -208,7 +225,7 @@ CALLS: dict[str, Call] = {
     "harvest": HarvestCall(),
     "lens": LanguageCall(lens_with_candidates, "task", "resume", _lens_units, "reading"),
     "evaluate": LanguageCall(evaluate, "task", "resume", _evaluation_units, "evaluating"),
-    "neurons": LanguageCall(neurons, "texts", "out", _neurons_units, "counting"),
+    "neurons": LanguageCall(neurons, "texts", "out", _neurons_units, "counting", narrows=False),
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import secrets
 import time
 from collections import Counter, deque
@@ -12,19 +11,21 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from latentlang.cluster.calls import PARTS, call_of
+from latentlang.cluster.parcels import Parcel, packed, unpacked
 from latentlang.cluster.records import ClusterJob, Unit
-from latentlang.cluster.worker import software
+from latentlang.cluster.worker import check_told
 from latentlang.errors import InputError
 from latentlang.models.loading import find_device
 from latentlang.progress import Report
 from latentlang.remote_paths import located
 from latentlang.storage.files import PARTIAL, write_bytes
+from latentlang.storage.step_cache import finished_steps
 from latentlang.text import counted
 
 # How often a unit may lose its worker, and a worker may end before it has the model.
-_MOST_LOSSES, _MOST_STARTS = 5, 3
+MOST_LOSSES, MOST_STARTS = 5, 3
 # Seconds between two looks at how far the workers are, and to wait for a first worker.
-_TICK, _PATIENCE = 0.5, 300.0
+TICK, PATIENCE = 0.5, 300.0
 _MOST_NAMED = 3
 
 
@@ -86,6 +87,18 @@ class _WorkerState:
     host: str = ""
 
 
+def no_room(asked: str) -> InputError:
+    """The error for a cluster on which no worker could be begun.
+
+    Args:
+        asked: the options of which less may be asked for.
+    """
+    return InputError(
+        f"no worker could be begun within {PATIENCE:.0f} s; what the cluster has may be taken (`ray status` says): "
+        f"wait, or ask for fewer {asked}"
+    )
+
+
 class Driver:
     """Runs one job on a pool.
 
@@ -127,29 +140,28 @@ class Driver:
         """
         self._call.settle(self._folder)
         try:
-            write_bytes(self._token, b"")
+            if self._job.shared:
+                write_bytes(self._token, b"")
             for number in self._states:
                 self._begin(number)
             began = self._clock()
             while not self._is_over():
                 self._give()
-                for answer in self._pool.answers(_TICK):
+                for answer in self._pool.answers(TICK):
                     self._take(answer)
                 self._show()
                 if any(state.stage not in ("hello", "gone") for state in self._states.values()):
                     began = self._clock()
-                elif self._clock() - began > _PATIENCE:
-                    raise InputError(
-                        f"no worker could be begun within {_PATIENCE:.0f} s; what the cluster has may be taken "
-                        "(`ray status` says): wait, or ask for fewer --workers or --cpus"
-                    )
+                elif self._clock() - began > PATIENCE:
+                    raise no_room("--workers or --cpus")
             if self._failed:
                 raise self._failure()
         except BaseException:
             self._pool.close()
             raise
         finally:
-            self._token.unlink(missing_ok=True)
+            if self._job.shared:
+                self._token.unlink(missing_ok=True)
             self._call.settle(self._folder)
 
     def _is_over(self) -> bool:
@@ -160,7 +172,7 @@ class Driver:
         state = self._states[number]
         state.stage, state.unit = "hello", None
         self._pool.begin(number, again=again)
-        self._pool.ask(number, "hello", str(self._token))
+        self._pool.ask(number, "hello", str(self._token) if self._job.shared else "")
 
     def _give(self) -> None:
         """Ask workers that have nothing to do."""
@@ -175,7 +187,13 @@ class Driver:
             elif self._waiting:
                 state.stage, state.unit = "run", self._waiting.popleft()
                 state.part = self._folder / PARTS / f"{secrets.token_hex(8)}"
-                self._pool.ask(number, "run", state.unit, str(state.part))
+                there = self._there(state.unit) if not self._job.shared else {}
+                self._pool.ask(number, "run", state.unit, str(state.part), there)
+
+    def _there(self, unit: Unit) -> Parcel:
+        """What is finished of a unit's language, for a worker that does not see the folder."""
+        names = [name for name in finished_steps(self._folder) if name.rpartition("/")[2] == unit.language]
+        return packed(self._folder, names)
 
     def _take(self, answer: Answer) -> None:
         state = self._states[answer.number]
@@ -200,26 +218,18 @@ class Driver:
             state.stage = "idle"
         else:
             assert state.unit is not None
-            self._call.take_in(self._folder, state.part, state.unit, answer.value)
+            outcome = answer.value
+            if not self._job.shared:
+                unpacked(state.part, outcome)
+                outcome = None
+            self._call.take_in(self._folder, state.part, state.unit, outcome)
             self._done += state.unit.prompts
             state.stage, state.unit = "idle", None
 
     def _greet(self, number: int, told: Mapping[str, Any]) -> None:
-        """Refuse a worker whose numbers might be others, or who could not write into the folder."""
-        state, here = self._states[number], software()
+        state = self._states[number]
         state.host = str(told["host"])
-        where = f"worker {number} on {state.host}"
-        for name, version in here.items():
-            if told["software"].get(name) != version:
-                raise InputError(
-                    f"{where} has {name} {told['software'].get(name)} and this machine {version}; install the same on "
-                    "all machines, so that all compute the same numbers"
-                )
-        if not told["sees"]:
-            raise InputError(
-                f"{where} does not see the folder {str(self._folder)!r} of {platform.node()}; choose one on a file "
-                "system that all machines share"
-            )
+        check_told(told, where=f"worker {number} on {state.host}", folder=self._folder)
 
     def _check_device(self, number: int, told: Mapping[str, Any]) -> None:
         here = find_device(self._job.load.get("device")).type
@@ -237,8 +247,8 @@ class Driver:
         unit = state.unit
         if unit is not None and self._waiting is not None:
             self._losses[unit.name] += 1
-            if self._losses[unit.name] >= _MOST_LOSSES:
-                self._fail(unit, f"its worker was lost {_MOST_LOSSES} times ({why})", number)
+            if self._losses[unit.name] >= MOST_LOSSES:
+                self._fail(unit, f"its worker was lost {MOST_LOSSES} times ({why})", number)
             else:
                 # last: what ends its worker each time must not hold the others up
                 self._waiting.append(unit)
@@ -247,7 +257,7 @@ class Driver:
             self._tell(where)
             state.starts += 1
         state.host = ""
-        if state.starts < _MOST_STARTS:
+        if state.starts < MOST_STARTS:
             return self._begin(number, again=True)
         state.stage, state.unit = "gone", None
         if all(other.stage == "gone" for other in self._states.values()):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
-
-import torch
 
 from latentlang.errors import InputError
 from latentlang.language_names import Language
@@ -31,6 +30,7 @@ class ClusterJob:
         logs: folder of the workers' logs.
         place: the folder that relative paths start from.
         threads: of each worker.
+        shared: whether workers see the folder. Where not, the files of a unit are sent to its worker and back.
     """
 
     call: str
@@ -42,6 +42,7 @@ class ClusterJob:
     logs: str
     place: str
     threads: int
+    shared: bool = True
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,9 @@ def sent(value: object, *, what: str = "this value") -> Any:
         return value
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    if isinstance(value, torch.dtype):
+    # a worker begins without torch; where it is not loaded, nothing is of it
+    torch: Any = sys.modules.get("torch")
+    if torch is not None and isinstance(value, torch.dtype):
         return str(value).removeprefix("torch.")
     if isinstance(value, Language):
         return value.code

@@ -212,6 +212,7 @@ class Cluster(AbstractContextManager["Cluster"]):
         folder: str | os.PathLike[str],
         logs: str | os.PathLike[str] | None = None,
         chat: bool = False,
+        shared: bool = True,
         progress: ProgressOption = True,
     ) -> None:
         """Have the workers do all of a call but its end, which the single-machine call then puts together.
@@ -223,6 +224,7 @@ class Cluster(AbstractContextManager["Cluster"]):
             folder: of the store, or where finished languages are kept.
             logs: folder of the workers' logs; ``logs`` in `folder` by default.
             chat: whether tasks are asked in the chat template of the model's tokenizer.
+            shared: whether all machines see the folder, which a harvest needs; where not, workers send what they did.
             progress: as of the call.
 
         Raises:
@@ -256,6 +258,7 @@ class Cluster(AbstractContextManager["Cluster"]):
             job = ClusterJob(
                 call, os.fspath(model), loading, chat, plain, str(path.resolve()),
                 str(_logs(located(logs or path / LOGS)).resolve()), str(Path.cwd()), self._pool.cpus,
+                shared or call == "harvest",
             )  # fmt: skip
             number = self._pool.workers
             doing = f"{CALLS[call].doing} on {number} worker{'' if number == 1 else 's'}"

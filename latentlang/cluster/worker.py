@@ -6,17 +6,19 @@ import hashlib
 import logging
 import os
 import platform
+import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import latentlang
+from latentlang.cluster.parcels import Parcel, packed, unpacked
 from latentlang.cluster.records import ClusterJob, Unit, received
-from latentlang.errors import LatentlangError
+from latentlang.errors import InputError, LatentlangError
 from latentlang.provenance import package_versions
 from latentlang.remote_paths import located
 
@@ -34,6 +36,30 @@ def software() -> dict[str, str]:
         digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     found = {name: versions.get(name, "none") for name in COMPARED}
     return {**found, "the code of latentlang": digest.hexdigest()[:12]}
+
+
+def check_told(told: Mapping[str, Any], *, where: str, folder: Path) -> None:
+    """Refuse a worker whose numbers might be others, or who could not write into the folder.
+
+    Args:
+        told: what it says of itself (`Worker.hello`).
+        where: it is, for the error.
+        folder: that it has to see.
+
+    Raises:
+        InputError: naming what differs.
+    """
+    for name, version in software().items():
+        if told["software"].get(name) != version:
+            raise InputError(
+                f"{where} has {name} {told['software'].get(name)} and this machine {version}; install the same on "
+                "all machines, so that all compute the same numbers"
+            )
+    if not told["sees"]:
+        raise InputError(
+            f"{where} does not see the folder {str(folder)!r} of {platform.node()}; choose one on a file system that "
+            "all machines share"
+        )
 
 
 class Worker:
@@ -59,11 +85,8 @@ class Worker:
 
     def answer(self, method: str, *arguments: Any) -> dict[str, Any]:
         """``value`` of one of the methods below, or ``error``: its kind and text."""
-        methods: dict[str, Callable[..., Any]] = {
-            "hello": self.hello, "load": self.load, "units": self.units, "run": self.run,
-        }  # fmt: skip
         try:
-            return {"value": methods[method](*arguments)}
+            return {"value": self._methods()[method](*arguments)}
         except LatentlangError as error:
             self._write(f"{type(error).__name__}: {error}")
             return {"error": str(error)}
@@ -71,15 +94,19 @@ class Worker:
             self._write(traceback.format_exc())
             return {"error": f"unforeseen {type(error).__name__}: {error}"}
 
+    def _methods(self) -> Mapping[str, Callable[..., Any]]:
+        """What it can be asked."""
+        return {"hello": self.hello, "load": self.load, "units": self.units, "run": self.run}
+
     def done(self) -> int:
         """Prompts of the unit in hand that are done; asked from another thread."""
         return self._done
 
     def hello(self, token: str) -> dict[str, Any]:
-        """Who this is, which software it has, and whether it sees a file."""
+        """Who this is, which software it has, and whether it sees a file; no name stands for none that it has to."""
         return {
             "host": platform.node(), "process": os.getpid(), "software": software(),
-            "sees": located(token).exists(),
+            "sees": not token or located(token).exists(),
         }  # fmt: skip
 
     def load(self, job: ClusterJob) -> dict[str, Any]:
@@ -117,12 +144,13 @@ class Worker:
         with self._model.noticing():
             return call_of(self._job).units(self._model, self._options, located(self._job.folder), self._kept)
 
-    def run(self, unit: Unit, part: str) -> Any:
-        """Run a unit.
+    def run(self, unit: Unit, part: str, sent: Parcel) -> Any:
+        """Run a unit; gives what its call does, and where no folder is shared the files that it made.
 
         Args:
             unit: of the job.
             part: a folder that nobody else writes into, for what needs one.
+            sent: files of the job's folder, where this machine does not see it.
         """
         import torch
 
@@ -139,10 +167,17 @@ class Worker:
         def report(done: int, _total: int) -> None:
             self._done = done
 
-        with self._model.noticing():
-            outcome = call_of(job).run(
-                self._model, self._options, located(job.folder), unit, located(part), self._kept, report
-            )
+        def outcome_in(folder: Path, own: Path) -> Any:
+            with self._model.noticing():
+                return call_of(job).run(self._model, self._options, folder, unit, own, self._kept, report)
+
+        if job.shared:
+            outcome = outcome_in(located(job.folder), located(part))
+        else:
+            with tempfile.TemporaryDirectory(prefix="latentlang-") as place:
+                unpacked(Path(place, "sent"), sent)
+                outcome_in(Path(place, "sent"), Path(place, "part"))
+                outcome = packed(Path(place, "part"))
         self._done = 0
         self._write(f"{unit.name}: done in {time.monotonic() - began:.1f} s")
         return outcome
@@ -151,18 +186,20 @@ class Worker:
         path = folder / f"worker-{self._number}.log"
         if self._log == path:
             return
-        folder.mkdir(parents=True, exist_ok=True)
-        self._log = path
-        if self._own_process:
-            handler = logging.FileHandler(path, encoding="utf-8")
-            handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s"))
-            root = logging.getLogger()
-            root.handlers[:] = [
-                one for one in root.handlers if not isinstance(one, logging.FileHandler)
-            ] + [handler]  # fmt: skip
-        lines, self._lines = self._lines, []
-        with path.open("a", encoding="utf-8") as log:
-            log.writelines(lines)
+        # a log that cannot be written must not end the work
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            if self._own_process:
+                handler = logging.FileHandler(path, encoding="utf-8")
+                handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s"))
+                root = logging.getLogger()
+                root.handlers[:] = [
+                    one for one in root.handlers if not isinstance(one, logging.FileHandler)
+                ] + [handler]  # fmt: skip
+            self._log = path
+            lines, self._lines = self._lines, []
+            with path.open("a", encoding="utf-8") as log:
+                log.writelines(lines)
 
     def _write(self, text: str) -> None:
         """A line for the log, with the time; held until there is one."""
@@ -170,6 +207,5 @@ class Worker:
         if self._log is None:
             self._lines.append(line)
             return
-        # a log that cannot be written must not end the work
         with suppress(OSError), self._log.open("a", encoding="utf-8") as log:
             log.write(line)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +135,96 @@ def test_the_result_is_that_of_one_machine_though_workers_are_killed(call, model
     lm = ll.load(model)
     never_runs()
     assert made(call, lm, options_of(call), tmp_path / "shared") == expected
+
+
+class Apart(FakePool):
+    """Workers that do not see the folder of the job, nor anything else in its place."""
+
+    def ask(self, number: int, method: str, *arguments: Any) -> None:
+        super().ask(number, method, *map(self._elsewhere, arguments))
+
+    @staticmethod
+    def _elsewhere(argument: Any) -> Any:
+        return replace(argument, folder=f"{__file__}/none") if isinstance(argument, ClusterJob) else argument
+
+
+@pytest.mark.parametrize("call", ["lens", "evaluate", "neurons"])
+def test_workers_that_see_no_folder_send_what_they_did(call, model, tmp_path, never_runs):
+    expected, lost = alone(call, model, tmp_path / "alone"), []
+
+    def fate(_number: int, method: str, _arguments: Any, _count: int) -> str | None:
+        if method == "run" and len(lost) < 2:
+            lost.append(method)
+            return AFTER
+        return None
+
+    job = replace(job_of(call, model, tmp_path / "mine"), shared=False)
+    drive(Apart(fate), job)
+    assert lost and not (tmp_path / "mine" / PARTS).exists()
+    lm = ll.load(model)
+    never_runs()
+    # what is finished is sent to who would do it again
+    again = Apart()
+    drive(again, job)
+    assert again.ran
+    assert made(call, lm, options_of(call), tmp_path / "mine") == expected
+
+
+def test_a_unit_prepares_its_own_language_alone(model, tmp_path, monkeypatch):
+    import latentlang.lens.with_candidates as home
+
+    asked: list[Any] = []
+    prompts_of = home.prompts_of
+
+    def noted(task: Any, languages: Any, **options: Any) -> Any:
+        asked.append(languages)
+        return prompts_of(task, languages, **options)
+
+    monkeypatch.setattr(home, "prompts_of", noted)
+    drive(FakePool(), job_of("lens", model, tmp_path / "shared"), workers=1)
+    assert asked == [[code] for code in LANGUAGES]
+
+
+def test_what_a_language_alone_cannot_is_run_beside_the_others(tmp_path):
+    from latentlang.cluster.calls import LanguageCall
+    from latentlang.cluster.records import Unit
+    from latentlang.models.finished_languages import LanguagePartDone
+
+    asked: list[Any] = []
+
+    def call(_model: Any, *, languages: Any, resume: Any, progress: Any) -> None:
+        asked.append(languages)
+        if len(languages) < 2:
+            raise InputError("no answer can be chosen")
+        raise LanguagePartDone
+
+    spread = LanguageCall(call, "task", "resume", lambda _options: [], "reading")
+    given: Any = {"languages": ["ja", "de"]}
+    spread.run(None, given, tmp_path, Unit("ja", 1, language="ja"), tmp_path, {}, print)  # type: ignore[arg-type]
+    assert asked == [["ja"], ["ja", "de"]]
+
+
+def test_a_store_whose_manifest_somebody_changed_is_not_written_into(model, tmp_path):
+    folder = tmp_path / "shared"
+
+    def fate(_number: int, method: str, _arguments: Any, count: int) -> str | None:
+        manifest = folder / "manifest.json"
+        if method == "run" and count == 1:
+            record = json.loads(manifest.read_text())
+            record["shards"] = record["shards"][:1]
+            record["prompts"]["rows"] = record["shards"][0]["rows"]
+            manifest.write_text(json.dumps(record))
+        return None
+
+    with pytest.raises(InputError, match=r"changed by another hand|is damaged"):
+        drive(FakePool(fate), job_of("harvest", model, folder), workers=1)
+
+
+def test_a_log_that_cannot_be_written_does_not_end_the_work(model, tmp_path):
+    job = replace(job_of("lens", model, tmp_path / "shared"), logs=f"{__file__}/logs")
+    pool = FakePool()
+    drive(pool, job, workers=1)
+    assert [name for name, _ in pool.ran] == LANGUAGES
 
 
 def test_candidates_and_whole_answers_are_shared_out_too(model, tmp_path, never_runs):
@@ -337,8 +429,6 @@ def test_workers_on_another_device_are_refused(model, tmp_path, monkeypatch):
     ],
 )
 def test_what_no_worker_can_do_ends_the_run_with_a_line(changes, said, model, tmp_path):
-    from dataclasses import replace
-
     pool = FakePool()
     with pytest.raises(InputError, match=f"worker 0 on .*{said}"):
         drive(pool, replace(job_of("lens", model, tmp_path / "shared"), **changes))

@@ -298,17 +298,12 @@ def test_a_state_that_there_is_not_is_a_fault():
     assert dataclasses.replace(result, table=table).fault() == "there is no state 'trained', only base, tuned"
 
 
-def test_items_that_are_all_alike_have_no_interval():
+def test_items_that_are_all_alike_have_an_interval_that_is_no_point():
     cells = {"de": [True] * 6, "th": [True] * 6}
     result = evaluated({"base": cells, "tuned": cells}, seen_languages=["de"])
-    ends = ["low_items", "high_items"]
     for averages in (result.averages(), compare_evaluations(result).averages()):
-        every = averages[averages["group"] == "all"]
-        assert every[ends].isna().all(axis=None)
-        assert averages[averages["group"] == "seen"][ends].notna().all(axis=None)
-    assert (
-        "1.000 in the average over 2 languages (no interval: too few items, or all alike" in result.describe()
-    )
+        assert (averages["high_items"] - averages["low_items"] > 0.2).all()
+    assert "1.000 in the average over 2 languages (95% interval 0.610 to 1.000" in result.describe()
     assert "nan" not in result.describe()
 
 

@@ -25,6 +25,7 @@ class FakePool:
     Args:
         fate: of what is asked.
         changed: from a worker's number and what it says of itself to what is told of it.
+        worker: what a worker is.
 
     Attributes:
         ran: names of units that were run to their end, with the worker.
@@ -36,7 +37,9 @@ class FakePool:
         self,
         fate: Fate = lambda *_: None,
         changed: Callable[[int, dict[str, Any]], dict[str, Any]] = lambda _number, told: told,
+        worker: type[Worker] = Worker,
     ) -> None:
+        self._worker = worker
         self.workers = 0
         self.cpus = 1
         self.ran: list[tuple[str, int]] = []
@@ -52,7 +55,7 @@ class FakePool:
         if number in self._workers and not again and number not in [asked for asked, _, _ in self._asked]:
             return
         self.begun[number] += 1
-        self._workers[number] = Worker(number, own_process=False)
+        self._workers[number] = self._worker(number, own_process=False)
         self._asked = [asked for asked in self._asked if asked[0] != number]
 
     def ask(self, number: int, method: str, *arguments: Any) -> None:
