@@ -19,7 +19,7 @@ ORDER = (
     "language_id", "seeding", "devices", "progress",
     "storage", "provenance", "results", "stats", "downloads", "tasks", "answers", "models", "activations", "geometry",
     "figures", "lens", "causal", "units", "instructions", "generation", "training", "evaluation", "code_execution",
-    "questions", "judging", "translation", "comparison", "sizing", "sweeps", "saved", "cluster", "interactive",
+    "questions", "judging", "translation", "comparison", "sizing", "cluster", "sweeps", "saved", "interactive",
     "reproduction", "cli", "__main__", "__init__",
 )  # fmt: skip
 #: Pairs that know each other only when a method runs or for a type: a result draws or compares itself (the pattern of

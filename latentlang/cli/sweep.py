@@ -39,11 +39,26 @@ def sweep(
     executor: Annotated[
         str,
         typer.Option(
-            help="local: processes of this machine; here: one after the other in this process; slurm: as --slurm; or "
-            "one that was registered.",
+            help="local: processes of this machine; here: one after the other in this process; ray: as --cluster auto; "
+            "slurm: as --slurm; or one that was registered.",
             rich_help_panel=_RUN_PANEL,
         ),
     ] = "local",
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            help="Run the jobs on workers of Ray: auto (processes on this machine), or HOST:PORT of a Ray cluster; "
+            "needs the extra cluster.",
+            rich_help_panel=_RUN_PANEL,
+        ),
+    ] = None,
+    cpus: Annotated[
+        int | None,
+        typer.Option(
+            help="With --cluster: cores of each job; by default an even share of this machine with auto, else 1.",
+            rich_help_panel=_RUN_PANEL,
+        ),
+    ] = None,
     slurm: Annotated[
         bool,
         typer.Option(
@@ -82,7 +97,11 @@ def sweep(
     """
     from latentlang.sweeps import job_table, run_one, run_sweep
 
-    chosen = _only_one(executor, dry_run=dry_run, slurm=slurm, job=job, gather=gather)
+    chosen = _only_one(executor, dry_run=dry_run, slurm=slurm, job=job, gather=gather, cluster=cluster)
+    if chosen == "ray":
+        from latentlang.cluster.ray_pool import check_ray
+
+        check_ray()
     folder = out or Path("latentlang-out") / f"sweep-{file.stem}"
     table = job_table(file)
     if dry_run:
@@ -94,8 +113,9 @@ def sweep(
     with watching(table) as watch:
         try:
             report = run_sweep(
-                table, out=folder, jobs=jobs, executor=chosen, html=html, told=watch, gather=gather
-            )
+                table, out=folder, jobs=jobs, executor=chosen, cluster=cluster, cpus=cpus, html=html, told=watch,
+                gather=gather,
+            )  # fmt: skip
         except KeyboardInterrupt:
             raise CommandInterrupt(
                 f"interrupted; {watch.finished} of {len(table.jobs)} jobs are finished and kept in {folder}: run the "
@@ -110,7 +130,9 @@ def sweep(
         )
 
 
-def _only_one(executor: str, *, dry_run: bool, slurm: bool, job: int | None, gather: bool) -> str:
+def _only_one(
+    executor: str, *, dry_run: bool, slurm: bool, job: int | None, gather: bool, cluster: str | None
+) -> str:
     """The executor, where no two options ask for different things.
 
     Raises:
@@ -120,9 +142,13 @@ def _only_one(executor: str, *, dry_run: bool, slurm: bool, job: int | None, gat
     named = [name for name, is_given in given.items() if is_given]
     if slurm and executor not in ("local", "slurm"):
         named.append(f"--executor {executor}")
+    if cluster is not None and not dry_run:
+        named += ["--cluster"] if executor in ("local", "ray") else ["--cluster", f"--executor {executor}"]
     if len(named) > 1:
         raise InputError(f"{' and '.join(named)} ask for different things; give one of them")
-    return "slurm" if slurm else executor
+    if slurm:
+        return "slurm"
+    return executor if cluster is None else "ray"
 
 
 def _print_plan(table: JobTable, folder: Path, *, as_json: bool) -> None:

@@ -41,6 +41,8 @@ class RayPool:
         workers: how many; None for one per GPU.
         cpus: cores of each; None for an even share of a machine that Ray is started on, and one on a cluster.
         gpus: whether a worker is given a GPU where there are any.
+        worker: what a worker is.
+        asked: the option that says how many, for errors.
 
     Attributes:
         workers: how many there are to be.
@@ -50,7 +52,16 @@ class RayPool:
         InputError: Ray is not installed, the cluster cannot be reached, or it has too little for so many workers.
     """
 
-    def __init__(self, address: str, *, workers: int | None, cpus: int | None, gpus: bool) -> None:
+    def __init__(
+        self,
+        address: str,
+        *,
+        workers: int | None,
+        cpus: int | None,
+        gpus: bool,
+        worker: type[Worker] = Worker,
+        asked: str = "--workers",
+    ) -> None:
         check_ray()
         check_count("workers", workers, least=1)
         check_count("cpus", cpus, least=1)
@@ -59,6 +70,7 @@ class RayPool:
         import ray
 
         self._ray: Any = ray
+        self._worker, self._option = worker, asked
         self._actors: dict[int, Any] = {}
         self._asked: dict[Any, int] = {}
         self._looks: dict[int, Any] = {}
@@ -114,12 +126,12 @@ class RayPool:
         if gpu and number > cards:
             raise InputError(
                 f"{number} workers were asked for, a GPU each, and the cluster has {cards}; ask for at most "
-                f"--workers {cards}"
+                f"{self._option} {cards}"
             )
         if number * each > cores:
             raise InputError(
                 f"{number} workers of {each} CPUs were asked for, and the cluster has {cores} CPUs; ask for at most "
-                f"--workers {max(1, cores // each)}"
+                f"{self._option} {max(1, cores // each)}"
                 + (f" or fewer --cpus (at most {cores // number})" if each > 1 and cores >= number else "")
             )
         return number, each, gpu
@@ -133,7 +145,7 @@ class RayPool:
                 self._ray.kill(self._actors[number])
             self._asked = {asked: who for asked, who in self._asked.items() if who != number}
         # one thread works and one says how far it is
-        made = self._ray.remote(Worker).options(
+        made = self._ray.remote(self._worker).options(
             num_cpus=self.cpus, num_gpus=int(self._gpu), max_concurrency=2, max_restarts=0, max_task_retries=0
         )
         self._actors[number] = made.remote(number)

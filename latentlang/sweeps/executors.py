@@ -49,6 +49,8 @@ class SweepRun:
         at_once: jobs at once, at most.
         told: called with each job's outcome when it begins, and when it is over; None for nothing.
         file: the sweep's file, for commands that are printed; None where it was made of values.
+        cluster: of the executor ``ray``: ``auto`` or ``HOST:PORT``; None for ``auto``.
+        cpus: of the executor ``ray``: cores of each job; None for its own default.
         outcomes: number of each job to what became of it.
         written: files that the executor wrote beside the jobs.
     """
@@ -58,6 +60,8 @@ class SweepRun:
     at_once: int = 1
     told: Callable[[JobOutcome], None] | None = None
     file: Path | None = None
+    cluster: str | None = None
+    cpus: int | None = None
     outcomes: dict[int, JobOutcome] = field(default_factory=dict)
     written: list[Path] = field(default_factory=list)
 

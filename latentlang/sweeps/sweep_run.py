@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import latentlang.sweeps.local
-import latentlang.sweeps.slurm  # noqa: F401 - both make executors known
+import latentlang.sweeps.on_ray
+import latentlang.sweeps.slurm  # noqa: F401 - they make executors known
 from latentlang.arguments import check_count, checked_call
 from latentlang.errors import InputError
 from latentlang.paths import PathLike
@@ -54,6 +55,8 @@ def sweep(
     out: PathLike,
     jobs: int = 1,
     executor: str = "local",
+    cluster: str | None = None,
+    cpus: int | None = None,
     html: str = "whole",
     told: Callable[[JobOutcome], None] | None = None,
 ) -> SweepResult:
@@ -70,7 +73,11 @@ def sweep(
         out: the sweep's folder.
         jobs: at once, at most; each in a process of its own.
         executor: where they are run: ``local``, processes of this machine; ``here``, one after the other in this
-            process; or what was registered by `register_executor`.
+            process; ``ray``, workers of a Ray cluster; or what was registered by `register_executor`.
+        cluster: for the executor ``ray``: ``auto`` starts a Ray on this machine, the default; or ``HOST:PORT`` of a
+            cluster's head, all of whose machines see `out`.
+        cpus: for the executor ``ray``: cores of each job; by default an even share of this machine with ``auto``, else
+            1.
         html: ``"whole"``, a page with plotly inside, or ``"light"``, which links one copy of it in the folder.
         told: called with each job's outcome when it begins, and when it is over.
 
@@ -78,7 +85,9 @@ def sweep(
         InputError: the file makes no sense, the folder cannot be written or is another sweep's, or there is no such
             executor. What single jobs raise is in the result.
     """
-    report = run_sweep(source, out=out, jobs=jobs, executor=executor, html=html, told=told)
+    report = run_sweep(
+        source, out=out, jobs=jobs, executor=executor, cluster=cluster, cpus=cpus, html=html, told=told
+    )
     if report.result is None:
         raise InputError(
             f"the executor {executor!r} runs nothing; it wrote {', '.join(map(str, report.files))}"
@@ -93,6 +102,8 @@ def run_sweep(
     out: PathLike,
     jobs: int = 1,
     executor: str = "local",
+    cluster: str | None = None,
+    cpus: int | None = None,
     html: str = "whole",
     told: Callable[[JobOutcome], None] | None = None,
     gather: bool = False,
@@ -104,6 +115,8 @@ def run_sweep(
         out: likewise.
         jobs: likewise.
         executor: likewise; ``slurm`` writes a script and runs nothing.
+        cluster: likewise.
+        cpus: likewise.
         html: likewise.
         told: likewise.
         gather: run nothing, only put the finished jobs' numbers into the table.
@@ -115,13 +128,17 @@ def run_sweep(
 
     check_count("jobs", jobs, least=1)
     check_html(html)
+    check_count("cpus", cpus, least=1)
+    for name, value in (("cluster", cluster), ("cpus", cpus)):
+        if value is not None and executor != "ray":
+            raise InputError(f"{name} is for the executor 'ray', not {executor!r}; leave one out")
     chosen = find_executor(executor)
     table = source if isinstance(source, JobTable) else job_table(source)
     folder = check_out(out)
     check_vacant(folder, SweepResult.kind, FILES)
     prepare_folder(folder)
     file = table.sweep.file
-    run = SweepRun(table, folder, at_once=jobs, told=told, file=file)
+    run = SweepRun(table, folder, at_once=jobs, told=told, file=file, cluster=cluster, cpus=cpus)
     with FolderLock(folder, joins=True, needed=False):
         run.look()
         waiting = [one for one in run.outcomes.values() if one.state == "waiting"]
