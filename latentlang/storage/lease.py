@@ -7,6 +7,7 @@ machine that is not there any more.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -22,6 +23,7 @@ from pydantic import Field
 from latentlang.errors import InputError, shown
 from latentlang.remote_paths import RemotePath
 from latentlang.storage.documents import Record, checked, parse_json
+from latentlang.storage.files import PARTIAL
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +32,10 @@ _BEAT_SECONDS = 15.0
 _KIND = "latentlang-writer"
 _MOST = 4096  # bytes of a lock that are read
 _TRIES = 3
-# Folders that this process writes into, to the process (a fork inherits this), the thread and the token of each.
-_OURS: dict[str, tuple[int, int, str]] = {}
+# Folders that this process writes into, to the process (a fork inherits this) and the thread of each.
+_OURS: dict[str, tuple[int, int]] = {}
+# Tokens that this process uses.
+_TOKENS: set[str] = set()
 
 
 class _Holder(Record):
@@ -45,8 +49,8 @@ class _Holder(Record):
 class Lease:
     """The right to write into a folder of another filesystem, as long as it is held.
 
-    Two processes that find the same one left behind at the same moment may both take it over; the one that finds the
-    other's name there at its next renewal fails when it ends. Shards hold the same bytes whoever writes them.
+    Of several processes that find the same one left behind one takes it over: whose turn it is, is settled by an
+    object that only one can make, which is a lease too. A holder that only seemed to be gone fails when it ends.
 
     Args:
         path: of the object, in the folder.
@@ -74,31 +78,60 @@ class Lease:
             InputError: another process holds it, what is there is not ours, or the folder cannot be written.
         """
         me = os.getpid(), threading.get_ident()
-        if joins and _OURS.get(self._folder, ())[:2] == me:
+        if joins and _OURS.get(self._folder) == me:
             return False
-        for _ in range(_TRIES):
-            if self._put(new=True):
-                break
-            if (holder := self._read()) is None:
-                continue  # gone meanwhile
-            self._check_left(holder)
-            logger.warning(
-                "%s: taking over the lock that process %s on %s left behind %.0f seconds ago",
-                self._folder, holder.pid, holder.host, self._clock() - holder.time,
-            )  # fmt: skip
-            self._put()
-            now = self._read()
-            if now is not None and now.token != self._token:
-                raise self._held(now)
-            break
-        else:
-            raise InputError(
-                f"cannot lock {self._folder!r}: others take and leave it all the time; run it again"
-            )
-        _OURS[self._folder] = *me, self._token
+        self._acquire()
+        _OURS[self._folder] = me
         self._thread = threading.Thread(target=self._renew, name="latentlang-lease", daemon=True)
         self._thread.start()
         return True
+
+    def _acquire(self) -> None:
+        """Make the object, or take it over.
+
+        Raises:
+            InputError: as `take`.
+        """
+        _TOKENS.add(self._token)
+        try:
+            for _ in range(_TRIES):
+                if self._put(new=True):
+                    return
+                holder = self._read()
+                if holder is not None and self._take_over(holder):
+                    return
+            raise InputError(
+                f"cannot lock {self._folder!r}: others take and leave it all the time; run it again"
+            )
+        except BaseException:
+            _TOKENS.discard(self._token)
+            raise
+
+    def _take_over(self, left: _Holder) -> bool:
+        """Take the place of a holder that is gone; False where that is another one by now.
+
+        Raises:
+            InputError: it is not gone, or another process is taking its place.
+        """
+        self._check_left(left)
+        name = hashlib.sha256(left.token.encode()).hexdigest()[:16]
+        turn = Lease(self._path.with_name(f".latentlang-{name}{PARTIAL}"), clock=self._clock)
+        turn._acquire()
+        try:
+            now = self._read()
+            if now is None or now.token != left.token:
+                return False
+            self._check_left(now)
+            logger.warning(
+                "%s: taking over the lock that process %s on %s left behind %.0f seconds ago",
+                self._folder, now.pid, now.host, self._clock() - now.time,
+            )  # fmt: skip
+            self._put()
+            return True
+        finally:
+            _TOKENS.discard(turn._token)
+            with suppress(InputError):  # it is left behind then, and stale before long
+                turn._path.unlink(missing_ok=True)
 
     def give(self, *, failed: bool = False) -> None:
         """Give it back.
@@ -115,6 +148,7 @@ class Lease:
         self._thread.join()
         self._thread = None
         _OURS.pop(self._folder, None)
+        _TOKENS.discard(self._token)
         with suppress(InputError):  # it is left behind then, which the next one sees
             holder = self._read()
             if holder is not None and holder.token == self._token:
@@ -167,8 +201,7 @@ class Lease:
     def _check_left(self, holder: _Holder) -> None:
         """Refuse a lock that somebody still holds."""
         if holder.host == socket.gethostname():
-            ours = {token for pid, _, token in _OURS.values() if pid == os.getpid()}
-            dead = holder.token not in ours if holder.pid == os.getpid() else not _runs(holder.pid)
+            dead = holder.token not in _TOKENS if holder.pid == os.getpid() else not _runs(holder.pid)
             if dead:
                 return
         if self._clock() - holder.time <= STALE_SECONDS:

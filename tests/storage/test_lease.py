@@ -52,6 +52,62 @@ def test_another_machines_is_held_until_it_is_stale(lock: RemotePath, age: float
         assert not lock.exists()
 
 
+@pytest.mark.parametrize("moment", range(8))
+def test_of_two_that_find_it_stale_one_takes_it_over(lock: RemotePath, moment: int) -> None:
+    """The second comes at any moment of the first, which are told by its looks at the clock."""
+    put(lock)
+    looks, held = iter(range(100)), []
+    now = 1000.0 + STALE_SECONDS + 1
+
+    def take(lease: Lease) -> None:
+        try:
+            lease.take()
+        except InputError as error:
+            assert "is writing into" in str(error)
+        else:
+            held.append(lease)
+
+    def clock() -> float:
+        if next(looks) == moment:
+            take(Lease(lock, clock=lambda: now))
+        return now
+
+    take(Lease(lock, clock=clock))
+    if next(looks) <= moment:
+        take(Lease(lock, clock=lambda: now))
+    (holder,) = held
+    assert json.loads(lock.read_bytes())["token"] != "theirs"
+    holder.give()
+    assert objects(str(lock.parent)) == {}, "whose turn it was is not left"
+
+
+def test_a_turn_that_a_killed_process_left_is_taken_over_too(lock: RemotePath) -> None:
+    put(lock)
+    lease = Lease(lock, clock=lambda: 1000.0)
+    with pytest.raises(InputError, match="is writing into"):
+        lease.take()
+    stopped = Lease(lock, clock=lambda: 1000.0 + STALE_SECONDS + 1)
+    left: list[bytes] = []
+    real = RemotePath.put
+
+    def killed(path: RemotePath, content: bytes, *, new: bool = False) -> None:
+        if path == lock and not new:
+            left.append(next(one.read_bytes() for one in lock.parent.iterdir() if one != lock))
+            raise KeyboardInterrupt
+        real(path, content, new=new)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RemotePath, "put", killed)
+        patch.setattr(RemotePath, "unlink", lambda *_args, **_options: None)
+        with pytest.raises(KeyboardInterrupt):
+            stopped.take()
+    assert left and len(objects(str(lock.parent))) == 2
+    later = Lease(lock, clock=lambda: 1000.0 + 3 * STALE_SECONDS)
+    assert later.take()
+    later.give()
+    assert objects(str(lock.parent)) == {}
+
+
 def test_it_is_renewed_while_it_is_held(lock: RemotePath) -> None:
     renewed, now = threading.Event(), [1000.0]
 
