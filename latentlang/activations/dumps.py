@@ -30,7 +30,7 @@ from torch import Tensor
 
 from latentlang.arguments import ranges
 from latentlang.errors import InputError, shown
-from latentlang.paths import is_folder
+from latentlang.paths import is_folder, is_present
 from latentlang.storage.documents import damaged, reading
 from latentlang.storage.tensors import read_tensors
 
@@ -102,6 +102,11 @@ def open_dump(
     Raises:
         InputError: it is none, files are missing, or what its layers are is not known.
     """
+    for layer in layers or ():
+        if layer < 0:
+            raise InputError(f"layers= names {layer}; layers count from 0, the embeddings")
+    if not is_present(source):
+        raise InputError(f"there is no file or folder {str(source)!r} of hidden states")
     if is_folder(source):
         return RequestFiles(_prompt_files(source, files, count), layers, shift)
     if files is not None:
@@ -205,6 +210,14 @@ def _floating(path: Path, name: str, tensor: Tensor, axes: Sequence[str]) -> Ten
             then=_THEN,
         )  # fmt: skip
     return tensor
+
+
+def _check_alike(path: Path, parts: Sequence[Tensor]) -> None:
+    """Refuse layers of which one has another shape, or numbers of another kind, than the others."""
+    if len({part.shape for part in parts}) > 1:
+        raise damaged(path, "its layers have different shapes", then=_THEN)
+    if len(kinds := {str(part.dtype).removeprefix("torch.") for part in parts}) > 1:
+        raise damaged(path, f"its layers are of different dtypes, {' and '.join(sorted(kinds))}", then=_THEN)
 
 
 def _ids_of(path: Path, tensors: Mapping[str, Tensor]) -> Tensor | None:
@@ -313,7 +326,10 @@ class PaddedFile:
                 raise damaged(
                     path, f"{name!r} is {list(values.shape)}, not {list(shape[:2])} as the states", then=_THEN
                 )
-        self._mask, self._ids = tensors[MASK] != 0, ids
+        mask = tensors[MASK]
+        if not bool(((mask == 0) | (mask == 1)).all()):
+            raise damaged(path, f"{MASK!r} holds something other than 0 and 1", then=_THEN)
+        self._mask, self._ids = mask == 1, ids
         if not bool(self._mask.any(1).all()):
             row = int((~self._mask.any(1)).nonzero()[0, 0])
             raise damaged(path, f"{MASK!r} leaves no token of prompt {row}", then=_THEN)

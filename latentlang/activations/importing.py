@@ -426,6 +426,11 @@ def _fill(folder: Path, manifest: Manifest, taken: _Taken, progress: Progress) -
             rows = torch.empty(shard.rows, len(layout.names), layout.d_model, dtype=layout.torch_dtype)
             for row in range(start, stop):
                 rows[row - start] = taken.vectors(row)[0].flatten(0, 1).to(layout.torch_dtype)
+                if not bool(torch.isfinite(rows[row - start]).all()):
+                    raise InputError(
+                        f"prompt {shown(taken.prompts[row].item)} has a number that is too large for {layout.dtype}; "
+                        "store another dtype"
+                    )
                 progress(row + 1, len(taken))
             parts = (rows[:, slot].contiguous() for slot in range(len(layout.names)))
             digest = write_shard(folder / shard.file, layout, shard.rows, parts)

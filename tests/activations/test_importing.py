@@ -458,3 +458,54 @@ def test_no_pickle_is_read(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is damaged"):
         ll.import_activations(tmp_path / "x.npz", reviews(1), out=tmp_path / "acts", progress=False)
     assert PaddedFile.layout == "padded"
+
+
+MASKED = torch.tensor([[1, 1, 0], [1, 1, 1]])
+
+
+@pytest.mark.parametrize(
+    ("tensors", "options", "said"),
+    [
+        (
+            {"layer.0": torch.ones(2, 3), "layer.1": torch.ones(2, 3).half()},
+            {"pools": ["last"]},
+            "its layers are of different dtypes, float16 and float32",
+        ),
+        (
+            {"layer.0": torch.ones(2, 3, 4), "layer.1": torch.ones(2, 3, 4).bfloat16(), "attention_mask": MASKED},
+            {},
+            "its layers are of different dtypes, bfloat16 and float32",
+        ),
+        (
+            {"layer.0": torch.ones(2, 3, 4), "attention_mask": MASKED.float() / 0},
+            {},
+            "'attention_mask' holds something other than 0 and 1",
+        ),
+        (
+            {"layer.0": torch.ones(2, 3, 4), "attention_mask": MASKED * 2},
+            {},
+            "'attention_mask' holds something other than 0 and 1",
+        ),
+        ({"layer.0": torch.ones(2, 3)}, {"layers": [-1], "pools": ["last"]}, "layers= names -1; layers count from 0"),
+        (
+            {"layer.0": torch.full((2, 3), 1e6)},
+            {"pools": ["last"], "dtype": "fp16"},
+            "prompt '0' has a number that is too large for float16",
+        ),
+    ],
+)  # fmt: skip
+def test_numbers_that_cannot_be_what_they_are_said_to_be_are_one_line(
+    tensors: dict[str, Tensor], options: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    save_file(tensors, tmp_path / "states.safetensors")
+    table = pd.DataFrame({"prompt": ["one", "two"]})
+    with pytest.raises(InputError, match=re.escape(said)):
+        ll.import_activations(
+            tmp_path / "states.safetensors", table, out=tmp_path / "store", progress=False, **options
+        )
+
+
+def test_a_dump_that_is_not_there_is_said(tmp_path: Path) -> None:
+    for name in ("none", "none.npz"):
+        with pytest.raises(InputError, match=r"there is no file or folder '.*none"):
+            ll.import_activations(tmp_path / name, pd.DataFrame({"prompt": ["one"]}), out=tmp_path / "store")
