@@ -381,11 +381,6 @@ class VectorFile:
         return DumpedPrompt(self._rows[row : row + 1])
 
 
-def _check_alike(path: Path, layers: Sequence[Tensor]) -> None:
-    if len({layer.shape for layer in layers}) > 1:
-        raise damaged(path, "its layers have different shapes", then=_THEN)
-
-
 def _check_count(path: Path, held: int, count: int) -> None:
     if held != count:
         raise InputError(f"{str(path)!r} has states of {held} prompts, and there are {count} prompts")
