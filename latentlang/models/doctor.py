@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from latentlang.language_names import GROUPS
 from latentlang.models.hooked import HookedLM
 from latentlang.models.tokenizer_notes import SILENT_SHARE, silent_note
 from latentlang.tasks import Prompt, task
+from latentlang.text import counted
 
 Verdict = Literal["ok", "note", "fault"]
 
@@ -230,7 +232,7 @@ def _speed(model: HookedLM) -> Iterator[tuple[Verdict, str]]:
     yield (
         "ok",
         f"{tokens / seconds:,.0f} tokens/s in a small batch; sentiment, 20 languages x {_REFERENCE_ITEMS} items: "
-        f"at most {whole:.0f} minutes",
+        f"at most {counted(math.ceil(whole), 'minute')}",
     )
 
 
