@@ -87,7 +87,7 @@ def _title(figure: go.Figure) -> str:
     if not figure.layout.title.text:
         return ""
     whole, _ = unbroken(dict(figure.layout.meta or {}), figure.layout.title)
-    return html.unescape(_TAG.sub("", whole.partition("<br>")[0])).strip()
+    return " ".join(html.unescape(_TAG.sub("", whole.partition("<br>")[0])).split())
 
 
 def page(notebook: nbformat.NotebookNode, name: str) -> tuple[str, dict[str, go.Figure]]:
