@@ -296,6 +296,18 @@ def _prompts(
     return given, provenance
 
 
+def check_no_store(folder: Path) -> None:
+    """Refuse a folder that holds a store, where it is not to be gone on with.
+
+    Raises:
+        InputError: it does.
+    """
+    if is_present(folder / MANIFEST):
+        raise InputError(
+            f"{str(folder)!r} holds a store already; choose another folder, or leave out resume=False"
+        )
+
+
 def _resumed(folder: Path, planned: Manifest, tokens: PromptTokens, *, allowed: bool) -> Manifest:
     """The manifest of a store that is there, if it is the one that this run would begin.
 
@@ -303,9 +315,7 @@ def _resumed(folder: Path, planned: Manifest, tokens: PromptTokens, *, allowed: 
         InputError: it is of something else (what differs is named), damaged, or not to be gone on with.
     """
     if not allowed:
-        raise InputError(
-            f"{str(folder)!r} holds a store already; choose another folder, or leave out resume=False"
-        )
+        check_no_store(folder)
     manifest = read_manifest(folder)
     if fault := prompts_fault(folder, manifest):
         raise InputError(f"the store {str(folder)!r} is damaged: {fault}; begin again in another folder")

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from latentlang.activations import ActivationStore, harvest
-from latentlang.activations.manifest import MANIFEST
+from latentlang.activations.harvesting import check_no_store
 from latentlang.arguments import checked_call
 from latentlang.cluster.calls import CALLS
 from latentlang.cluster.driver import Driver
@@ -21,7 +21,7 @@ from latentlang.evaluation import EvaluationResult, evaluate
 from latentlang.lens import LensResult, logit_lens
 from latentlang.models import load
 from latentlang.models.tokenization import PromptLike
-from latentlang.paths import is_present, user_cache
+from latentlang.paths import user_cache
 from latentlang.progress import ProgressOption, reporting
 from latentlang.remote_paths import RemotePath, located
 from latentlang.storage.files import prepare_folder
@@ -110,11 +110,8 @@ class Cluster(AbstractContextManager["Cluster"]):
             InputError: as of `harvest`; or workers cannot be had, or units failed: the others are kept.
             ModelError: as of `harvest`.
         """
-        resume = options.pop("resume", True)
-        if not resume and is_present(located(out) / MANIFEST):
-            raise InputError(
-                f"{os.fspath(out)!r} holds a store already; choose another folder, or leave out resume=False"
-            )
+        if not options.pop("resume", True):
+            check_no_store(located(out))
         self.fill("harvest", model, {"prompts": prompts, **options}, folder=out, progress=progress)
         return harvest(self._loaded(model), prompts, out=out, progress=False, **options)
 
