@@ -179,7 +179,7 @@ def _interval(row: Mapping[str, Any]) -> str:
 
 
 def _ends(low: float, high: float, digits: str) -> str:
-    """An interval; a dash where there is none: of a mean over too few items, or over items that are all alike."""
+    """An interval; a dash where there is none."""
     return "–" if math.isnan(low) or math.isnan(high) else f"[{low:{digits}}, {high:{digits}}]"
 
 

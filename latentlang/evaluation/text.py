@@ -13,7 +13,6 @@ from latentlang.stats.crossed import FEWEST_LANGUAGES
 from latentlang.text import GROUPS, VERBS, counted, percent, signed, unsigned
 
 _STATES = {"base": "before", "tuned": "after"}
-_NO_INTERVAL = "no interval: too few items, or all alike"
 
 
 def accuracies(summary: pd.DataFrame, averages: pd.DataFrame, *, level: float) -> str:
@@ -43,11 +42,10 @@ def _accuracy(languages: pd.DataFrame, averages: pd.DataFrame, several: bool, le
     else:
         row, ends = every.iloc[0], ("low_items", "high_items")
         where = f"in the average over {counted(int(row['languages']), 'language')}"
-    low, high = (row[end] for end in ends)
-    interval = f"{percent(level)} interval {unsigned(low)} to {unsigned(high)} over items"
+    low, high = (unsigned(row[end]) for end in ends)
     text = (
-        f"{first['task']}{state}: accuracy {unsigned(row['accuracy'])} {where} "
-        f"({_NO_INTERVAL if math.isnan(low) else interval}, chance {row['chance']:.2f}, n = {int(row['n'])})"
+        f"{first['task']}{state}: accuracy {unsigned(row['accuracy'])} {where} ({percent(level)} interval {low} to "
+        f"{high} over items, chance {row['chance']:.2f}, n = {int(row['n'])})"
     )
     if languages["accuracy"].nunique() > 1:
         order = languages.sort_values("accuracy", kind="stable")
@@ -142,8 +140,6 @@ def _size(row: dict[str, Any], level: float) -> str:
 
 def _sizes(row: dict[str, Any], level: float) -> str:
     """A difference with its interval over items and, where languages are many enough, the one over these too."""
-    if math.isnan(row["low_items"]):
-        return f"{_signed(row['difference'])}, {_NO_INTERVAL}"
     text = (
         f"{_signed(row['difference'])}, {percent(level)} interval {_signed(row['low_items'])} to "
         f"{_signed(row['high_items'])} over items"
