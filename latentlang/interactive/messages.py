@@ -24,6 +24,10 @@ class Message(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+class NoArguments(Message):
+    """What a view takes that has nothing to choose."""
+
+
 class PageRequest(Message):
     """A view that the page asks for.
 

@@ -7,15 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from latentlang.interactive.language_prompts import example_prompts
-from latentlang.interactive.messages import Message
+from latentlang.interactive.messages import Message, NoArguments
 from latentlang.interactive.session import BASE, RequestRun, Session
 from latentlang.interactive.view_registry import names, register
 from latentlang.interactive.views.saved import describe_saved
 from latentlang.language_names import language
-
-
-class OpeningArguments(Message):
-    """Nothing."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +19,10 @@ class OpeningView:
     """One part: ``model, lenses, adapters, languages, first, task, concepts, prompt, examples, views, saved``."""
 
     name: str = "open"
-    arguments: type[Message] = OpeningArguments
+    arguments: type[Message] = NoArguments
 
     def parts(
-        self, session: Session, arguments: OpeningArguments, run: RequestRun, /
+        self, session: Session, arguments: NoArguments, run: RequestRun, /
     ) -> Iterator[dict[str, Any] | None]:
         """What the session has."""
         model = session.model
@@ -53,7 +49,7 @@ class OpeningView:
             "saved": describe_saved(session.saved, session.saved_folder),
         }  # fmt: skip
 
-    def code(self, session: Session, arguments: OpeningArguments, /) -> str:
+    def code(self, session: Session, arguments: NoArguments, /) -> str:
         """Python code that opens the explorer."""
         return ""
 

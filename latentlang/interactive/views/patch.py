@@ -12,7 +12,7 @@ from pydantic import Field
 from latentlang.causal.cell_patching import CellPatch, CellPatching
 from latentlang.causal.pairs import pair_prompts
 from latentlang.interactive.loading_code import loading_lines
-from latentlang.interactive.messages import Message
+from latentlang.interactive.messages import Message, NoArguments
 from latentlang.interactive.numbers import plain
 from latentlang.interactive.session import BASE, RequestRun, Session
 from latentlang.interactive.token_owners import token_owners, words_of
@@ -120,20 +120,14 @@ class PatchView:
         return "\n".join(lines)
 
 
-class PatchStartArguments(Message):
-    """Nothing."""
-
-
 @dataclass(frozen=True)
 class PatchStartView:
     """A part: two prompts to begin with, ``source`` and ``target``, and the ``layer`` to patch at."""
 
     name: str = "patch-start"
-    arguments: type[Message] = PatchStartArguments
+    arguments: type[Message] = NoArguments
 
-    def parts(
-        self, session: Session, arguments: PatchStartArguments, run: RequestRun, /
-    ) -> Iterator[dict[str, Any]]:
+    def parts(self, session: Session, arguments: NoArguments, run: RequestRun, /) -> Iterator[dict[str, Any]]:
         """Prompts of the task: different concepts, asked for in different languages."""
         source, target = starting_prompts(session)
         yield {
@@ -142,7 +136,7 @@ class PatchStartView:
             "layer": max(1, int(_DEPTH * session.model.n_layers + 0.5)),
         }
 
-    def code(self, session: Session, arguments: PatchStartArguments, /) -> str:
+    def code(self, session: Session, arguments: NoArguments, /) -> str:
         """Nothing is computed."""
         return ""
 
