@@ -13,9 +13,9 @@ from experiments.instructions.gemma import MODEL
 from experiments.markdown import between
 from experiments.pictures import draw
 from latentlang.figures.headings import ABOVE_PLOT
-from latentlang.figures.scatter import marks
+from latentlang.figures.scatter import marks, reference_line
 from latentlang.figures.shaping import shaped
-from latentlang.figures.style import BASELINE, MUTED, english_name, template
+from latentlang.figures.style import MUTED, english_name, template
 from latentlang.text import counted
 
 LATIN, OTHER = "Latin script", "other scripts"
@@ -65,12 +65,7 @@ def alignment(both: pd.DataFrame, found: pd.Series) -> go.Figure:
             "tickvals": list(_TICKS), "ticktext": [f"{tick:g}" for tick in _TICKS], "showline": True,
         },
         "yaxis": {"title": {"text": "share of articles found"}, "range": [-0.03, 1.06]},
-        "shapes": [
-            {
-                "type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": chance, "y1": chance, "layer": "below",
-                "line": {"color": BASELINE, "width": 1.4, "dash": "6px,4px"},
-            }
-        ],
+        "shapes": [reference_line(chance, axis="y")],
         "legend": {"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"},
         "meta": {
             "how_to_read": [

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from latentlang.errors import InputError
 from latentlang.figures.header import LONGEST_MODEL, made_with, model_words
 from latentlang.figures.headings import ABOVE_PLOT
+from latentlang.figures.scatter import reference_line
 from latentlang.figures.shaping import Look, shaped
 from latentlang.figures.style import (
     BASELINE,
@@ -181,10 +182,7 @@ def _marks(rows: pd.DataFrame, best: int | None) -> tuple[list[dict[str, Any]], 
     shapes: list[dict[str, Any]] = []
     losses = {int(step): float(loss) for step, loss in zip(rows["step"], rows["loss"], strict=True)}
     if 0 in losses:
-        shapes.append({
-            "type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": losses[0], "y1": losses[0],
-            "line": {"color": BASELINE, "width": 1.4, "dash": "6px,4px"}, "layer": "below",
-        })  # fmt: skip
+        shapes.append(reference_line(losses[0], axis="y"))
         annotations.append({
             "text": f"before training {losses[0]:.3f}", "xref": "paper", "x": 1, "xanchor": "right",
             "y": losses[0], "yanchor": "bottom", "showarrow": False, "font": {"size": 12, "color": MUTED},

@@ -79,19 +79,21 @@ def interval_bars(
     }
 
 
-def reference_line(place: float) -> dict[str, Any]:
-    """A dashed line across all rows, below the marks: where nothing differs.
+def reference_line(place: float, *, axis: str = "x") -> dict[str, Any]:
+    """A dashed line across the whole plot, below the marks: where nothing differs, or chance.
 
     Args:
-        place: on the horizontal axis.
+        place: on the axis.
+        axis: ``x``, a line from bottom to top; ``y``, one from left to right.
     """
+    other = "y" if axis == "x" else "x"
     return {
         "type": "line",
-        "x0": place,
-        "x1": place,
-        "yref": "paper",
-        "y0": 0,
-        "y1": 1,
+        f"{axis}0": place,
+        f"{axis}1": place,
+        f"{other}ref": "paper",
+        f"{other}0": 0,
+        f"{other}1": 1,
         "layer": "below",
         "line": {"color": BASELINE, "width": 1.4, "dash": "6px,4px"},
     }
