@@ -59,6 +59,14 @@ def _seed() -> None:
     torch.manual_seed(0)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What the package keeps for a user is neither found nor left by tests and the processes that they begin."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LATENTLANG_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def object_store() -> Iterator[str]:
     """The URL of a local S3 server, one for all tests of a process."""

@@ -19,6 +19,12 @@ def gemma_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+@pytest.fixture(autouse=True)
+def _gemmas_cache(gemma_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The processes that a test begins find the weights there too."""
+    monkeypatch.setenv("LATENTLANG_CACHE", str(gemma_cache))
+
+
 @pytest.fixture(scope="session")
 def gemma(gemma_cache: Path) -> HookedLM:
     """The model as its package gives it, without a hub's cache."""

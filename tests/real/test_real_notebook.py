@@ -24,8 +24,5 @@ NOTICES = (
 )
 
 
-def test_the_notebook_on_a_real_model_runs(
-    gemma_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setenv("LATENTLANG_CACHE", str(gemma_cache))
+def test_the_notebook_on_a_real_model_runs(tmp_path: Path):
     check_run(ROOT / "notebooks" / "07_a_real_model.ipynb", tmp_path, notices=NOTICES)
