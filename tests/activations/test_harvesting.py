@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +20,11 @@ from latentlang.models.weight_sample import fingerprint
 from latentlang.storage.lock import LOCK
 from latentlang.tasks import Prompt
 from tests.support import tiny
-from tests.support.stores import contents, hooked, reviews
+from tests.support.stores import Stop, contents, hooked, reviews, stop_after
 
 POOLS = ("mean", "mean_no_bos", "question", "last")
 # Bytes of a prompt with all four layers of the tiny model under the default pools in float32.
 ROW = 4 * 3 * 32 * 4
-
-
-class Stop(Exception):  # noqa: N818 - a wish, not an error
-    """Ends a run in its middle."""
-
-
-def stop_after(count: int) -> Callable[[int, int], None]:
-    def progress(done: int, _total: int) -> None:
-        if done >= count:
-            raise Stop
-
-    return progress
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,22 +17,10 @@ from latentlang.errors import InputError
 from latentlang.storage.lock import LOCK
 from tests.support.children import Child, Inside
 from tests.support.object_store import Counted, files, new_memory, objects, remote
-from tests.support.stores import hooked, numbers, reviews, table
+from tests.support.stores import Stop, hooked, numbers, reviews, stop_after, table
 
 # Bytes of a prompt with all four layers of the tiny model under one pool in float32.
 ROW = 4 * 32 * 4
-
-
-class Stop(Exception):  # noqa: N818 - a wish, not an error
-    """Ends a run in its middle."""
-
-
-def stop_after(count: int) -> Callable[[int, int], None]:
-    def progress(done: int, _total: int) -> None:
-        if done >= count:
-            raise Stop
-
-    return progress
 
 
 @pytest.fixture(params=["memory", "s3"])

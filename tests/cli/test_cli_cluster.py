@@ -81,16 +81,8 @@ def test_a_unit_that_fails_ends_the_command_with_what_is_kept(run, tmp_path, mon
 
 
 def test_an_interrupt_says_what_is_kept(run, monkeypatch):
-    stopped = FakePool()
+    stopped = FakePool(interrupted_after=1)
     stopped.workers = 1
-    answers = stopped.answers
-
-    def interrupted(seconds: float) -> Any:
-        if len(stopped.ran) == 1:
-            raise KeyboardInterrupt
-        return answers(seconds)
-
-    monkeypatch.setattr(stopped, "answers", interrupted)
     monkeypatch.setattr(running, "RayPool", lambda *_args, **_options: stopped)
     outcome = run("lens", "--lang", "ja,de", "--items", "3", "--out", "lens", *SHARED)
     assert outcome.code == 130 and "1 of 2 languages (ja) are kept in lens" in outcome.err

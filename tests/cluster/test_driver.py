@@ -22,7 +22,7 @@ from latentlang.errors import InputError
 from tests.support import tiny
 from tests.support.object_store import files, new_memory, objects
 from tests.support.parallel import PARAGRAPHS
-from tests.support.stores import contents
+from tests.support.stores import Stop, contents
 from tests.support.worker_pool import AFTER, BEFORE, NEVER, FakePool
 
 TASK = {"items": 4, "shots": 1}
@@ -276,9 +276,6 @@ def test_what_is_done_is_not_done_again(model, tmp_path):
     folder = tmp_path / "shared"
     first = FakePool(lambda _number, method, _arguments, count: NEVER if method == "run" and count else None)
 
-    class Stop(Exception):  # noqa: N818
-        """Ends a run in its middle."""
-
     def stop(done: int, _total: int) -> None:
         if first.ran:
             raise Stop
@@ -453,15 +450,7 @@ def test_a_cluster_that_has_no_room_is_not_waited_for_for_ever(model, tmp_path):
 
 
 def test_an_interrupt_keeps_what_is_done_and_ends_the_workers(model, tmp_path, monkeypatch):
-    pool = FakePool()
-    answers = pool.answers
-
-    def interrupted(seconds: float) -> Any:
-        if len(pool.ran) == 2:
-            raise KeyboardInterrupt
-        return answers(seconds)
-
-    monkeypatch.setattr(pool, "answers", interrupted)
+    pool = FakePool(interrupted_after=2)
     with pytest.raises(KeyboardInterrupt):
         drive(pool, job_of("lens", model, tmp_path / "shared"))
     assert pool.closed and len(list((tmp_path / "shared" / "pair").iterdir())) == 2

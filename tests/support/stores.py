@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,20 @@ BLOCKS = {
 }
 _SUBJECTS = ("film", "song", "food", "hotel", "映画", "音楽")
 _VERDICTS = ("good", "bad, truly bad", "so so", "a joy for ever and for me", "素晴らしい", "退屈です")
+
+
+class Stop(Exception):  # noqa: N818 - a wish, not an error
+    """Ends a run in its middle."""
+
+
+def stop_after(count: int) -> Callable[[int, int], None]:
+    """A progress function that ends a run once so many prompts are done."""
+
+    def progress(done: int, _total: int) -> None:
+        if done >= count:
+            raise Stop
+
+    return progress
 
 
 def hooked(architecture: str = "mistral", **changes: Any) -> HookedLM:

@@ -26,6 +26,7 @@ class FakePool:
         fate: of what is asked.
         changed: from a worker's number and what it says of itself to what is told of it.
         worker: what a worker is.
+        interrupted_after: units after which an interrupt comes while an answer is waited for; None for never.
 
     Attributes:
         ran: names of units that were run to their end, with the worker.
@@ -38,7 +39,9 @@ class FakePool:
         fate: Fate = lambda *_: None,
         changed: Callable[[int, dict[str, Any]], dict[str, Any]] = lambda _number, told: told,
         worker: type[Worker] = Worker,
+        interrupted_after: int | None = None,
     ) -> None:
+        self._interrupted_after = interrupted_after
         self._worker = worker
         self.workers = 0
         self.cpus = 1
@@ -68,6 +71,8 @@ class FakePool:
 
     def answers(self, seconds: float) -> list[Answer]:
         """The answer of who was asked longest ago, if it comes."""
+        if len(self.ran) == self._interrupted_after:
+            raise KeyboardInterrupt
         for place, (number, method, arguments) in enumerate(self._asked):
             fate = self._fate(number, method, arguments, self._counts[method])
             if fate == NEVER:
