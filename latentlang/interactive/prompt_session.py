@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from latentlang.lens.answer_languages import build_answer_languages
 from latentlang.lens.base import Lens, LogitLens
 from latentlang.models import HookedLM, TokenSets, read_out
 from latentlang.models.batch import ActivationBatch
+from latentlang.models.readout import Readout
 from latentlang.tasks import Prompt, Task
 from latentlang.tasks.base import sources_of
 
@@ -46,14 +48,26 @@ class Cells:
         ids: int64 ``[position, layer, rank]``, the likeliest next tokens, best first.
         probabilities: ``[position, layer, rank]`` in [0, 1].
         entropy: ``[position, layer]`` bits.
-        kl: ``[position, layer]`` bits, the Kullback-Leibler divergence to the model's own output there.
+        kl: ``[position, layer]`` bits, the Kullback-Leibler divergence to the model's own output there; None where it
+            was not asked for.
     """
 
     positions: tuple[int, ...]
     ids: NDArray[np.int64]
     probabilities: Floats
     entropy: Floats
-    kl: Floats
+    kl: Floats | None
+
+    @classmethod
+    def of(cls, positions: Sequence[int], readout: Readout) -> Self:
+        """The likeliest tokens of a readout ``[position, layer]``."""
+        return cls(
+            positions=tuple(positions),
+            ids=readout.top_ids.cpu().numpy(),
+            probabilities=readout.top_log_probs.double().exp().cpu().numpy(),
+            entropy=readout.entropy.double().cpu().numpy(),
+            kl=None if readout.kl is None else readout.kl.double().cpu().numpy(),
+        )
 
 
 @dataclass(frozen=True)
@@ -164,14 +178,7 @@ class PromptSession:
         readout = read_out(
             self.model, streams, TokenSets([]), top=top, divergence="kl", lens=lens or LogitLens(), layers=self.layers,
         )  # fmt: skip
-        assert readout.kl is not None
-        return Cells(
-            positions=tuple(positions),
-            ids=readout.top_ids.cpu().numpy(),
-            probabilities=readout.top_log_probs.double().exp().cpu().numpy(),
-            entropy=readout.entropy.double().cpu().numpy(),
-            kl=readout.kl.double().cpu().numpy(),
-        )
+        return Cells.of(positions, readout)
 
     def word_tokens(
         self,
@@ -248,13 +255,7 @@ class PromptSession:
             if readout.ranks is None
             else readout.ranks[0].cpu().numpy() + 1
         )
-        entropy = readout.entropy.double().cpu().numpy()
-        cells = Cells(
-            positions=(position,), ids=readout.top_ids.cpu().numpy(),
-            probabilities=readout.top_log_probs.double().exp().cpu().numpy(), entropy=entropy,
-            kl=np.full_like(entropy, np.nan),
-        )  # fmt: skip
-        return self._curves(tokens, summed, placed), cells
+        return self._curves(tokens, summed, placed), Cells.of((position,), readout)
 
     def _curves(self, tokens: WordTokens, summed: Floats, ranks: NDArray[np.int64]) -> list[WordCurve]:
         """The curves of words, from the probabilities ``[set, layer]`` and the ranks ``[layer, token]`` of theirs."""

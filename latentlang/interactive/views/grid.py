@@ -11,7 +11,7 @@ from pydantic import Field
 from latentlang import defaults
 from latentlang.interactive.loading_code import lens_option, loading_lines
 from latentlang.interactive.messages import Message
-from latentlang.interactive.numbers import plain
+from latentlang.interactive.page_cells import cell_records
 from latentlang.interactive.prompt_session import Cells
 from latentlang.interactive.reliability import unreliable_layers
 from latentlang.interactive.session import BASE, LOGIT, RequestRun, Session
@@ -87,14 +87,14 @@ class GridView:
             with session.state(arguments.adapter):
                 cells = reading.cells(chunk, top=arguments.top, lens=lens)
             last = cells if last is None else last
-            part = cell_part(cells, owners, words)
+            part = _part(cells, owners, words)
             if not owners.learnt:
                 told.append((cells, part))
             yield part
             done += len(chunk)
             run.progress(done, total)
             yield None  # a newer question about what is there already need not wait for the rest
-        assert last is not None
+        assert last is not None and last.kl is not None
         curves = []
         if label is not None:
             tokens = reading.word_tokens(session.task, label, languages, positions[-1])
@@ -107,7 +107,7 @@ class GridView:
         while told and not learnt.wait(_MOMENT):
             yield None
         for cells, before in told:
-            now = cell_part(cells, owners, words)
+            now = _part(cells, owners, words)
             if now != before:
                 yield now
 
@@ -121,25 +121,8 @@ class GridView:
         ])  # fmt: skip
 
 
-def cell_part(cells: Cells, owners: TokenOwners, words: Mapping[int, str]) -> dict[str, Any]:
-    """Cells as the page is told of them."""
-    known = {token: owners.record(token, words) for token in set(cells.ids.ravel().tolist())}
-    ids, probabilities = cells.ids.tolist(), plain(cells.probabilities, 5)
-    entropies, distances = plain(cells.entropy, 3), plain(cells.kl, 3)
-    return {
-        "positions": list(cells.positions),
-        "cells": [
-            [
-                {
-                    "top": [[known[token], p] for token, p in zip(*top, strict=True)],
-                    "entropy": entropy,
-                    "kl": kl,
-                }
-                for *top, entropy, kl in zip(*of_position, strict=True)
-            ]
-            for of_position in zip(ids, probabilities, entropies, distances, strict=True)
-        ],
-    }
+def _part(cells: Cells, owners: TokenOwners, words: Mapping[int, str]) -> dict[str, Any]:
+    return {"positions": list(cells.positions), "cells": cell_records(cells, owners, words)}
 
 
 def _chunks(positions: range) -> Iterator[list[int]]:

@@ -14,6 +14,7 @@ from latentlang.interactive.language_prompts import language_prompt
 from latentlang.interactive.loading_code import lens_option, loading_lines, task_words
 from latentlang.interactive.messages import Message
 from latentlang.interactive.numbers import plain
+from latentlang.interactive.page_cells import cell_records
 from latentlang.interactive.session import BASE, LOGIT, RequestRun, Session
 from latentlang.interactive.token_owners import token_owners, words_of
 from latentlang.interactive.view_registry import register
@@ -88,20 +89,11 @@ class LanguagesView:
                 "prompt": str(prompt),
                 "asked_word": of[code].word,
                 "tokens": len(reading.ids),
-                "cells": [
-                    {
-                        "top": [[owners.record(token, words), p] for token, p in zip(*top, strict=True)],
-                        "entropy": entropy,
-                    }
-                    for *top, entropy in zip(
-                        cells.ids[0].tolist(), plain(cells.probabilities[0], 5), plain(cells.entropy[0], 3),
-                        strict=True,
-                    )
-                ],
+                "cells": cell_records(cells, owners, words)[0],
                 "answer": plain(of[code].probability),
                 "pivot": plain(of[pivot].probability) if pivot in of else nothing,
                 "null": plain(of[code].null),
-            }  # fmt: skip
+            }
         run.progress(len(codes), len(codes))
 
     def code(self, session: Session, arguments: LanguagesArguments, /) -> str:
