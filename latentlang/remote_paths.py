@@ -28,6 +28,8 @@ _URL = re.compile(r"([a-z][a-z0-9+.-]+):(/{1,2})(.*)", re.DOTALL)
 _LOCAL = ("file", "local")
 # What pip installs for a scheme, where an extra of ours does.
 _EXTRAS = {"s3": "remote", "s3a": "remote"}
+# Whose writing can be made to depend on what is there.
+_CONDITIONAL = ("s3", "s3a")
 # Bytes that a file read from front to back is asked for at once.
 _BLOCK = 4 * 2**20
 
@@ -123,6 +125,8 @@ class RemotePath(PosixPath):
                 ) from error
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self)) from error
         except Exception as error:
+            if _says_changed(error):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(self)) from error
             raise self._failed(error) from error
 
     def _failed(self, error: Exception) -> InputError:
@@ -337,6 +341,27 @@ class RemotePath(PosixPath):
                 f"cannot write {str(self)!r}: {written} of {size} bytes arrived; run the same again"
             )
 
+    def exchange(self, content: bytes, *, was: bytes) -> bool:
+        """Write it in the place of what was there, unless that is something else by now; whether it was written.
+
+        S3 itself compares (by the ETag); elsewhere it is looked just before.
+
+        Raises:
+            InputError: it cannot be read or written.
+        """
+        fs, key = self._found()
+        condition = {}
+        try:
+            with self._asked():
+                if self.scheme in _CONDITIONAL:
+                    condition = {"IfMatch": fs.info(key, refresh=True)["ETag"]}
+                if fs.cat_file(key) != was:
+                    return False
+                fs.pipe_file(key, content, **condition)
+        except (FileNotFoundError, FileExistsError):
+            return False
+        return True
+
     def write_bytes(self, data: Any) -> int:
         """Write it whole."""
         self.put(bytes(data))
@@ -430,3 +455,10 @@ def _says_no_bucket(error: BaseException) -> bool:
     """Whether what is not there is the bucket, which no filesystem says otherwise than in words."""
     text = str(error).casefold()
     return "bucket" in text and "exist" in text
+
+
+def _says_changed(error: BaseException) -> bool:
+    """Whether a server wrote nothing because something else is there than was asked for."""
+    response = getattr(error.__cause__, "response", None)
+    code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
+    return code in ("PreconditionFailed", "ConditionalRequestConflict")

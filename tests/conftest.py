@@ -89,3 +89,13 @@ def bucket(object_store: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     s3fs.S3FileSystem.clear_instance_cache()
     yield new_bucket(object_store)
     s3fs.S3FileSystem.clear_instance_cache()
+
+
+@pytest.fixture(params=["memory", "s3"])
+def place(request: pytest.FixtureRequest) -> str:
+    """A folder of another filesystem: in memory, and on a real client's way to a local S3 server."""
+    from tests.support.object_store import new_memory
+
+    if request.param == "memory":
+        return new_memory()
+    return f"{request.getfixturevalue('bucket')}/of/mine"

@@ -433,8 +433,8 @@ def _fill(folder: Path, manifest: Manifest, taken: _Taken, progress: Progress) -
                     )
                 progress(row + 1, len(taken))
             parts = (rows[:, slot].contiguous() for slot in range(len(layout.names)))
+            manifest.current(folder)
             digest = write_shard(folder / shard.file, layout, shard.rows, parts)
-            manifest = manifest.with_shard(number, replace(shard, sha256=digest))
-            manifest.write(folder)
+            manifest = manifest.note(folder, number, replace(shard, sha256=digest))
         progress(stop, len(taken))
         start = stop

@@ -6,6 +6,7 @@ path, so that a run that was killed and resumed ends with the same bytes as one 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -18,8 +19,8 @@ from latentlang.activations.shards import DTYPES, Layout
 from latentlang.arguments import ranges
 from latentlang.errors import InputError, shown
 from latentlang.remote_paths import located
-from latentlang.storage.documents import Record, checked, damaged, read_json, reading
-from latentlang.storage.files import sync_folder, write_bytes
+from latentlang.storage.documents import Record, checked, damaged, parse_json, read_json, reading
+from latentlang.storage.files import exchange_bytes, sync_folder, write_bytes
 
 FORMAT_VERSION = 2
 _READ = (1, 2)
@@ -36,6 +37,8 @@ _REMEDY = "delete the store and run the same harvest again"
 _MOST_NUMBER = 2**63 - 1
 _MOST_SLOTS = 100_000
 _LONGEST_NAME = 100
+# How often a manifest that others write too is tried to be written.
+_TRIES = 5
 
 
 def shard_name(number: int) -> str:
@@ -122,6 +125,81 @@ class Manifest:
         Raises:
             InputError: it cannot be written.
         """
+        write_bytes(folder / MANIFEST, self._content())
+        sync_folder(folder)
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 of all but which shards are there: two that have the same may be filled into one store."""
+        return hashlib.sha256(self.with_shards()._content()).hexdigest()
+
+    def current(self, folder: Path) -> Manifest:
+        """The same with the shards that the one in the folder has by now, which other processes may have written.
+
+        Raises:
+            InputError: the one there is gone, or of another store.
+        """
+        return self._there(folder)[0]
+
+    def note(self, folder: Path, number: int, shard: Shard) -> Manifest:
+        """Say of a shard in the folder's manifest that it was written; what is there of the others stays.
+
+        Args:
+            folder: of the store.
+            number: of the shard.
+            shard: as it was written. What this manifest has in its place was known before.
+
+        Raises:
+            InputError: the manifest there is gone or of another store, another process wrote the shard meanwhile with
+                other bytes, or it cannot be written.
+        """
+        for _ in range(_TRIES):
+            there, was = self._there(folder)
+            found = there.shards[number].sha256
+            clash = found not in (self.shards[number].sha256, shard.sha256)
+            # whose bytes are there is not known then
+            noted = there.with_shard(number, replace(shard, sha256=None) if clash else shard)
+            if not exchange_bytes(folder / MANIFEST, noted._content(), was=was):
+                continue
+            sync_folder(folder)
+            if clash:
+                raise InputError(
+                    f"another process wrote {shard.file} of the store {str(folder)!r} at the same time, with other "
+                    "bytes; when it has ended, run the same command again: this shard is run anew, all others are kept"
+                )
+            return noted
+        raise InputError(
+            f"other processes change the manifest of the store {str(folder)!r} all the time; when they have ended, run "
+            "the same command again"
+        )
+
+    def _there(self, folder: Path) -> tuple[Manifest, bytes]:
+        """This with the shards of the one in the folder, and the bytes of that one.
+
+        Raises:
+            InputError: as of `current`.
+        """
+        path = folder / MANIFEST
+        with reading(path):
+            content = path.read_bytes() if path.exists() else None
+        if content is None:
+            raise InputError(
+                f"the store {str(folder)!r} was removed while it was filled: its {MANIFEST} is gone; run the same "
+                "command again, or choose another folder"
+            )
+        if content == self._content():
+            return self, content
+        there = _manifest_of(parse_json(content, shown(str(path)), then=_REMEDY), folder)
+        if there.identity != self.identity:
+            what = "; ".join(differences(there, self)) or "its prompts are others"
+            raise InputError(
+                f"the store {str(folder)!r} was replaced by another process while it was filled ({what}) and is left "
+                "as it is; choose another folder"
+            )
+        return replace(self, shards=there.shards), content
+
+    def _content(self) -> bytes:
+        """What the file holds."""
         layout = asdict(self.layout)
         if not self.layout.widths:
             del layout["widths"]
@@ -138,8 +216,7 @@ class Manifest:
         # one line a fact and one a shard: a person reads it too
         lines = [f" {json.dumps(key)}: {_line(value)}" for key, value in record.items()]
         lines.append(' "shards": [\n  ' + ",\n  ".join(map(_line, states)) + "\n ]")
-        write_bytes(folder / MANIFEST, ("{\n" + ",\n".join(lines) + "\n}\n").encode())
-        sync_folder(folder)
+        return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
 
 
 def _line(value: Any) -> str:
@@ -197,7 +274,16 @@ def read_manifest(folder: Path) -> Manifest:
             f"{str(folder)!r} holds no activation store (there is no {MANIFEST} in it); make one with "
             "`latentlang harvest --out`"
         )
-    record = read_json(path, then=_REMEDY)
+    return _manifest_of(read_json(path, then=_REMEDY), folder)
+
+
+def _manifest_of(record: Any, folder: Path) -> Manifest:
+    """The manifest that a record read from a folder describes.
+
+    Raises:
+        InputError: as of `read_manifest`.
+    """
+    path = folder / MANIFEST
     if not isinstance(record, dict) or record.get("kind") != KIND:
         raise InputError(f"{str(path)!r} is no manifest of an activation store")
     if record.get("format") not in _READ:

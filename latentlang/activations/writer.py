@@ -278,9 +278,9 @@ class ShardWriter(AbstractContextManager["ShardWriter"]):
                 write_part(part_path(self._folder, self.manifest, piece.shard), done, rows[:, done])
                 self._saved = self._clock()
             return
+        self.manifest.current(self._folder)  # of a store that is another one by now nothing is overwritten
         digest = write_shard(self._folder / shard.file, layout, shard.rows, _slots(layout, rows))
-        self.manifest = self.manifest.with_shard(piece.shard, replace(shard, sha256=digest))
-        self.manifest.write(self._folder)
+        self.manifest = self.manifest.note(self._folder, piece.shard, replace(shard, sha256=digest))
         part_path(self._folder, self.manifest, piece.shard).unlink(missing_ok=True)
         self._there, self._saved = None, self._clock()
 
@@ -342,9 +342,8 @@ def write_store(
                 for pool in layout.pools
             )
             digest = write_shard(path / shard.file, layout, shard.rows, parts)
-            manifest = manifest.with_shard(number, replace(shard, sha256=digest))
+            manifest = manifest.note(path, number, replace(shard, sha256=digest))
             start = stop
-        manifest.write(path)
     return open_store(path)
 
 

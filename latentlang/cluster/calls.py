@@ -154,28 +154,33 @@ class HarvestCall:
     def run(
         self, model: HookedLM, options: dict[str, Any], folder: Path, unit: Unit, part: Path, kept: dict[str, Any],
         report: Report,
-    ) -> str:  # fmt: skip
-        """Write one shard; gives its SHA-256."""
+    ) -> dict[str, str | None]:  # fmt: skip
+        """Write one shard; gives its SHA-256, what was known of it before, and which store it is of."""
         assert unit.shard is not None
         manifest = self._manifest(model, options, folder, kept)
         shard: Shard = kept["plan"].fill_shard(folder, manifest, unit.shard, report)
-        assert shard.sha256 is not None
-        return shard.sha256
+        return {
+            "sha256": shard.sha256,
+            "was": manifest.shards[unit.shard].sha256,
+            "store": manifest.identity,
+        }
 
     def settle(self, folder: Path) -> None:
         """Nothing: parts of shards are found by who runs them."""
 
-    def take_in(self, folder: Path, part: Path, unit: Unit, outcome: str) -> None:
+    def take_in(self, folder: Path, part: Path, unit: Unit, outcome: dict[str, str | None]) -> None:
         """Note the shard in the manifest."""
-        assert unit.shard is not None
+        number = unit.shard
+        assert number is not None
         manifest = read_manifest(folder)
-        if unit.shard >= len(manifest.shards) or manifest.shards[unit.shard].rows != unit.prompts:
+        if manifest.identity != outcome["store"]:
             raise InputError(
-                f"the store {str(folder)!r} was changed by another hand while it was filled: its manifest has no "
-                f"{unit.name} of {unit.prompts} prompts; choose another folder"
+                f"the store {str(folder)!r} was replaced by another process while it was filled and is left as it is; "
+                "choose another folder"
             )
-        shard = replace(manifest.shards[unit.shard], sha256=outcome)
-        manifest.with_shard(unit.shard, shard).write(folder)
+        shard = manifest.shards[number]
+        known = manifest.with_shard(number, replace(shard, sha256=outcome["was"]))
+        known.note(folder, number, replace(shard, sha256=outcome["sha256"]))
 
     @staticmethod
     def _manifest(model: HookedLM, options: dict[str, Any], folder: Path, kept: dict[str, Any]) -> Manifest:

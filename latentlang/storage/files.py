@@ -170,6 +170,21 @@ def write_bytes(path: Path, content: bytes) -> None:
         stream.write(content)
 
 
+def exchange_bytes(path: Path, content: bytes, *, was: bytes) -> bool:
+    """Write a small file atomically in the place of what was there, unless that has changed; whether it was written.
+
+    On this machine the folder's lock keeps others from writing, and nothing is compared.
+
+    Raises:
+        InputError: it cannot be written; a full disk is called so.
+    """
+    target = located(path)
+    if isinstance(target, RemotePath):
+        return target.exchange(content, was=was)
+    write_bytes(path, content)
+    return True
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file, UTF-8, atomically.
 

@@ -153,12 +153,13 @@ class Lease:
             holder = self._read()
             if holder is not None and holder.token == self._token:
                 self._path.unlink(missing_ok=True)
-            elif holder is not None:
+            else:
                 self._lost = True
         if self._lost and not failed:
             raise InputError(
-                f"another process took over {self._folder!r} while this one renewed nothing for a long time; run the "
-                "same command again when that one has ended"
+                f"another process took over {self._folder!r} while this one renewed nothing for a long time, or its "
+                f"{self._path.name} was removed; run the same command again when that one has ended: what is there is "
+                "kept"
             )
 
     def _put(self, *, new: bool = False) -> bool:
@@ -218,7 +219,8 @@ class Lease:
         while not self._ended.wait(self._beat):
             with suppress(InputError):  # not to be reached for a moment: the next renewal says it
                 holder = self._read()
-                if holder is not None and holder.token != self._token:
+                # one that is not there any more was taken over by a process that has ended since, or removed by hand
+                if holder is None or holder.token != self._token:
                     self._lost = True
                     return
                 if not self._ended.is_set():

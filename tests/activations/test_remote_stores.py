@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import torch
 
 import latentlang as ll
 from latentlang.activations import find_faults, write_store
+from latentlang.activations.manifest import read_manifest
 from latentlang.errors import InputError
 from latentlang.storage.lock import LOCK
 from tests.support.children import Child, Inside
@@ -21,14 +23,6 @@ from tests.support.stores import Stop, hooked, numbers, reviews, stop_after, tab
 
 # Bytes of a prompt with all four layers of the tiny model under one pool in float32.
 ROW = 4 * 32 * 4
-
-
-@pytest.fixture(params=["memory", "s3"])
-def place(request: pytest.FixtureRequest) -> str:
-    """A folder of another filesystem: in memory, and on a real client's way to a local S3 server."""
-    if request.param == "memory":
-        return new_memory()
-    return request.getfixturevalue("bucket") + "/of/mine"
 
 
 def test_a_harvest_that_is_stopped_and_goes_on_has_the_bytes_of_a_local_one(
@@ -57,6 +51,62 @@ def test_a_harvest_that_is_stopped_and_goes_on_has_the_bytes_of_a_local_one(
     assert store.layer(2)[[7, 0]].tolist() == here.layer(2)[[7, 0]].tolist()
     assert str(store.path) == place
     assert place in repr(store)
+
+
+def test_of_a_store_that_another_process_fills_too_everything_is_kept(tmp_path: Path, place: str) -> None:
+    lm, prompts = hooked(), reviews(5)
+    how = {"pools": "mean", "shard_bytes": 3 * ROW, "batch_tokens": 64}
+    here = ll.harvest(lm, prompts, out=tmp_path / "here", progress=False, **how)
+
+    def progress(done: int, _total: int) -> None:
+        if not done:  # another machine writes the last shard
+            begun = read_manifest(remote(place))
+            whole = read_manifest(here.path).shards[3]
+            (remote(place) / whole.file).put((here.path / whole.file).read_bytes())
+            begun.with_shard(3, whole).write(remote(place))
+
+    ll.harvest(lm, prompts, out=place, progress=progress, **how)
+    mine, theirs = files(here.path), objects(place)
+    for each in (mine, theirs):
+        del each["metadata.json"]
+    assert theirs == mine
+
+
+@pytest.mark.parametrize("removed", [True, False])
+def test_a_store_that_another_process_replaced_is_left_as_it_is(
+    tmp_path: Path, place: str, removed: bool
+) -> None:
+    there: dict[str, bytes] = {}
+
+    def progress(done: int, _total: int) -> None:
+        if not done:
+            for name in set(objects(place)) - {LOCK}:
+                (remote(place) / name).unlink()
+            if not removed:
+                tensors = numbers(6, 8, layers=(0, 1), pools=("mean",))
+                other = write_store(tmp_path / "other", frame=table(6), tensors=tensors)
+                for name, content in files(other.path).items():
+                    (remote(place) / name).put(content)
+            there.update(objects(place))
+
+    said = (
+        "was removed while it was filled" if removed else "was replaced by another process .*d model 8 there"
+    )
+    with pytest.raises(InputError, match=said):
+        ll.harvest(hooked(), reviews(5), out=place, progress=progress, shard_bytes=3 * ROW, batch_tokens=64)
+    assert objects(place) == {name: content for name, content in there.items() if name != LOCK}
+
+
+def test_a_shard_that_two_processes_wrote_otherwise_is_run_again(place: str) -> None:
+    tensors = numbers(6, 8, layers=(0, 1), pools=("mean",))
+    write_store(place, frame=table(6), tensors=tensors, shard_rows=3)
+    whole = read_manifest(remote(place))
+    begun = whole.with_shard(1, replace(whole.shards[1], sha256=None))
+    with pytest.raises(
+        InputError, match=r"wrote shard-00001.safetensors .* at the same time, with other bytes"
+    ):
+        begun.note(remote(place), 1, replace(whole.shards[1], sha256="0" * 64))
+    assert [shard.complete for shard in read_manifest(remote(place)).shards] == [True, False]
 
 
 def test_a_damaged_object_is_named_and_refused(place: str) -> None:

@@ -216,7 +216,7 @@ def test_a_store_whose_manifest_somebody_changed_is_not_written_into(model, tmp_
             manifest.write_text(json.dumps(record))
         return None
 
-    with pytest.raises(InputError, match=r"changed by another hand|is damaged"):
+    with pytest.raises(InputError, match=r"replaced by another process|is damaged"):
         drive(FakePool(fate), job_of("harvest", model, folder), workers=1)
 
 

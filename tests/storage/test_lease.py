@@ -132,6 +132,18 @@ def test_one_that_was_taken_over_meanwhile_is_an_error_at_the_end(lock: RemotePa
     assert json.loads(lock.read_bytes())["token"] == "theirs", "theirs is left"
 
 
+def test_one_that_is_gone_meanwhile_is_not_taken_again(lock: RemotePath) -> None:
+    """Another process took it over, and has ended since."""
+    lease = Lease(lock, clock=lambda: 1000.0, beat=0.001)
+    lease.take()
+    lock.unlink()
+    assert lease._thread is not None
+    lease._thread.join(60)
+    with pytest.raises(InputError, match="another process took over"):
+        lease.give()
+    assert not lock.exists()
+
+
 @pytest.mark.parametrize("content", [b"mine", b"{}", b'{"kind": 1}', b"\xff"])
 def test_an_object_of_somebody_else_is_left_alone(lock: RemotePath, content: bytes) -> None:
     lock.put(content)

@@ -6,6 +6,7 @@ import pickle
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,11 +60,9 @@ def test_a_scheme_that_nobody_knows_is_named() -> None:
         located("s4://bucket/a")
 
 
-@pytest.fixture(params=["memory", "s3"])
-def folder(request: pytest.FixtureRequest) -> RemotePath:
-    if request.param == "memory":
-        return remote(new_memory())
-    return remote(request.getfixturevalue("bucket") + "/of/mine")
+@pytest.fixture
+def folder(place: str) -> RemotePath:
+    return remote(place)
 
 
 def test_what_lies_there_is_seen_read_and_removed(folder: RemotePath) -> None:
@@ -93,6 +92,28 @@ def test_what_lies_there_is_seen_read_and_removed(folder: RemotePath) -> None:
     with pytest.raises(FileExistsError):
         (folder / "a.json").put(b"mine", new=True)
     assert (folder / "a.json").read_text() == "a.json"
+
+
+def test_what_changed_meanwhile_is_not_exchanged(folder: RemotePath, monkeypatch) -> None:
+    path = folder / "a.json"
+    assert not path.exchange(b"new", was=b"old"), "nothing is there"
+    path.put(b"old")
+    assert path.exchange(b"new", was=b"old")
+    assert not path.exchange(b"newer", was=b"old")
+    assert path.read_bytes() == b"new"
+    if folder.scheme == "s3":
+        client = path._found()[0]
+        read = client.cat_file
+
+        def changing(key: str, **options: Any) -> Any:
+            content = read(key, **options)
+            path.put(b"theirs")
+            return content
+
+        monkeypatch.setattr(client, "cat_file", changing)
+        assert not path.exchange(b"newer", was=b"new"), "S3 itself compares"
+        monkeypatch.undo()
+        assert path.read_bytes() == b"theirs"
 
 
 def test_a_file_is_put_whole_or_not_at_all(folder: RemotePath, tmp_path: Path, monkeypatch) -> None:
