@@ -17,13 +17,12 @@ Three layouts are told by what is there:
 
 from __future__ import annotations
 
-import io
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -31,8 +30,9 @@ from torch import Tensor
 from latentlang.arguments import ranges
 from latentlang.errors import InputError, shown
 from latentlang.paths import is_folder, is_present
-from latentlang.storage.documents import damaged, reading
-from latentlang.storage.tensors import read_tensors
+from latentlang.storage.documents import damaged
+from latentlang.storage.npz import stored_arrays
+from latentlang.storage.tensors import StoredTensor, stored_tensors
 
 STATES, MASK = "hidden_states", "attention_mask"
 _IDS = ("token_ids", "input_ids")
@@ -41,6 +41,10 @@ _NUMBERED = re.compile(r"(?:.*[^0-9])?([0-9]{1,4})")
 _REQUEST = re.compile(r"([0-9]+)(?:-[0-9a-z]+)?")
 SUFFIXES = (".safetensors", ".npz")
 _THEN = "write it again"
+# Bytes of a compressed file's arrays, which are held in memory; and of the rows of others that are read at once.
+_MOST_UNPACKED, _AT_ONCE = 2**30, 8 * 2**20
+
+_Stored = TypeVar("_Stored", Tensor, StoredTensor)
 
 
 @dataclass(frozen=True)
@@ -113,27 +117,33 @@ def open_dump(
         raise InputError(
             f"the prompts name a file each, and {str(source)!r} is no folder that could hold them; give the folder"
         )
-    tensors = read_arrays(source)
+    tensors = stored(source)
     named = _named_layers(source, tensors, layers, shift)
-    if tensors[named[0][1]].ndim == 3:
+    if len(tensors[named[0][1]].shape) == 3:
         return PaddedFile(source, tensors, named, count)
     return VectorFile(source, tensors, named, count)
 
 
-def read_arrays(path: Path) -> dict[str, Tensor]:
-    """All tensors of a ``.safetensors`` or ``.npz`` file, by name; no pickle is read.
+def stored(path: Path) -> dict[str, StoredTensor]:
+    """The tensors of a ``.safetensors`` or ``.npz`` file, by name, to be read by rows; no pickle is read.
 
     Raises:
-        InputError: it is of another kind, cannot be read, or is damaged.
+        InputError: it is of another kind, cannot be read, is damaged, or is compressed and too large to be unpacked.
     """
     if path.suffix not in SUFFIXES:
         raise InputError(f"{str(path)!r}: hidden states are read from {' and '.join(SUFFIXES)} files")
     if path.suffix == ".safetensors":
-        return read_tensors(path, then=_THEN)[0]
-    import numpy as np
+        return stored_tensors(path, then=_THEN)
+    return stored_arrays(path, then=_THEN, most_unpacked=_MOST_UNPACKED)
 
-    with reading(path, then=_THEN), np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
-        return {name: torch.from_numpy(np.ascontiguousarray(stored[name])) for name in stored.files}
+
+def read_arrays(path: Path) -> dict[str, Tensor]:
+    """All tensors of such a file.
+
+    Raises:
+        InputError: as of `stored`.
+    """
+    return {name: tensor.rows() for name, tensor in stored(path).items()}
 
 
 def _prompt_files(folder: Path, files: Sequence[str] | None, count: int) -> list[Path]:
@@ -167,7 +177,7 @@ def _prompt_files(folder: Path, files: Sequence[str] | None, count: int) -> list
 
 
 def _named_layers(
-    path: Path, tensors: Mapping[str, Tensor], layers: Sequence[int] | None, shift: int
+    path: Path, tensors: Mapping[str, object], layers: Sequence[int] | None, shift: int
 ) -> list[tuple[int, str]]:
     """Layer numbers and names of the tensors that are of a layer, ascending; those of `layers` where it is given."""
     named: dict[int, str] = {}
@@ -197,36 +207,57 @@ def _named_layers(
     return sorted(named.items())
 
 
-def _floating(path: Path, name: str, tensor: Tensor, axes: Sequence[str]) -> Tensor:
+def _floating(path: Path, name: str, tensor: _Stored, axes: Sequence[str]) -> _Stored:
     """A tensor of so many axes that holds numbers of which a mean can be taken.
 
     Raises:
         InputError: it does not.
     """
-    if not tensor.is_floating_point() or tensor.ndim != len(axes) or not tensor.numel():
+    shape = list(tensor.shape)
+    if not tensor.dtype.is_floating_point or len(shape) != len(axes) or 0 in shape:
         kind = str(tensor.dtype).removeprefix("torch.")
         raise damaged(
-            path, f"{shown(name)} is {kind} {list(tensor.shape)}, not floating point [{', '.join(axes)}]",
-            then=_THEN,
-        )  # fmt: skip
+            path, f"{shown(name)} is {kind} {shape}, not floating point [{', '.join(axes)}]", then=_THEN
+        )
     return tensor
 
 
-def _check_alike(path: Path, parts: Sequence[Tensor]) -> None:
+def _check_alike(path: Path, parts: Sequence[Tensor] | Sequence[StoredTensor]) -> None:
     """Refuse layers of which one has another shape, or numbers of another kind, than the others."""
-    if len({part.shape for part in parts}) > 1:
+    if len({tuple(part.shape) for part in parts}) > 1:
         raise damaged(path, "its layers have different shapes", then=_THEN)
     if len(kinds := {str(part.dtype).removeprefix("torch.") for part in parts}) > 1:
         raise damaged(path, f"its layers are of different dtypes, {' and '.join(sorted(kinds))}", then=_THEN)
 
 
-def _ids_of(path: Path, tensors: Mapping[str, Tensor]) -> Tensor | None:
+def _ids_of(path: Path, tensors: Mapping[str, _Stored]) -> _Stored | None:
     for name in _IDS:
         if name in tensors:
-            if tensors[name].is_floating_point():
+            if tensors[name].dtype.is_floating_point:
                 raise damaged(path, f"{name!r} holds no whole numbers", then=_THEN)
             return tensors[name]
     return None
+
+
+class _Rows:
+    """Tensors with as many rows as each other, of which some rows at a time are in memory.
+
+    Args:
+        tensors: that are read together.
+    """
+
+    def __init__(self, tensors: Sequence[StoredTensor]) -> None:
+        self._tensors = tensors
+        each = sum(math.prod(tensor.shape[1:]) * tensor.dtype.itemsize for tensor in tensors)
+        self._step = max(1, _AT_ONCE // max(1, each))
+        self._first, self._block = 0, [tensor.rows(0, 0) for tensor in tensors]
+
+    def read(self, row: int) -> list[Tensor]:
+        """A row of each."""
+        if not self._first <= row < self._first + len(self._block[0]):
+            self._first = row - row % self._step
+            self._block = [tensor.rows(self._first, self._first + self._step) for tensor in self._tensors]
+        return [block[row - self._first] for block in self._block]
 
 
 class RequestFiles:
@@ -293,7 +324,7 @@ class RequestFiles:
 
 
 class PaddedFile:
-    """One file of padded batches, ``[prompt, position, d_model]`` for each layer; it is held in memory.
+    """One file of padded batches, ``[prompt, position, d_model]`` for each layer.
 
     Args:
         path: of the file.
@@ -305,34 +336,40 @@ class PaddedFile:
     layout = "padded"
 
     def __init__(
-        self, path: Path, tensors: Mapping[str, Tensor], named: Sequence[tuple[int, str]], count: int
+        self, path: Path, tensors: Mapping[str, StoredTensor], named: Sequence[tuple[int, str]], count: int
     ) -> None:
         self._path = path
         self.layers = tuple(layer for layer, _ in named)
-        self._states = [
+        states = [
             _floating(path, name, tensors[name], ("prompt", "position", "d_model")) for _, name in named
         ]
-        _check_alike(path, self._states)
-        shape = self._states[0].shape
+        _check_alike(path, states)
+        shape = states[0].shape
         _check_count(path, shape[0], count)
         if MASK not in tensors:
             raise InputError(
                 f"{str(path)!r} has states of {shape[1]} positions for each prompt and no {MASK!r} "
                 f"[{shape[0]}, {shape[1]}] that says which of them are padding; save it with them"
             )
-        ids = _ids_of(path, tensors)
-        for name, values in ((MASK, tensors[MASK]), ("input_ids", ids)):
+        ids, mask = _ids_of(path, tensors), tensors[MASK]
+        for name, values in ((MASK, mask), ("input_ids", ids)):
             if values is not None and values.shape != shape[:2]:
                 raise damaged(
                     path, f"{name!r} is {list(values.shape)}, not {list(shape[:2])} as the states", then=_THEN
                 )
-        mask = tensors[MASK]
-        if not bool(((mask == 0) | (mask == 1)).all()):
-            raise damaged(path, f"{MASK!r} holds something other than 0 and 1", then=_THEN)
-        self._mask, self._ids = mask == 1, ids
-        if not bool(self._mask.any(1).all()):
-            row = int((~self._mask.any(1)).nonzero()[0, 0])
-            raise damaged(path, f"{MASK!r} leaves no token of prompt {row}", then=_THEN)
+        self._check_mask(mask)
+        self._rows = _Rows([mask, *([] if ids is None else [ids]), *states])
+        self._has_ids = ids is not None
+
+    def _check_mask(self, mask: StoredTensor) -> None:
+        step = max(1, _AT_ONCE // (mask.shape[1] * mask.dtype.itemsize))
+        for start in range(0, mask.shape[0], step):
+            part = mask.rows(start, start + step)
+            if not bool(((part == 0) | (part == 1)).all()):
+                raise damaged(self._path, f"{MASK!r} holds something other than 0 and 1", then=_THEN)
+            if not bool((some := (part == 1).any(1)).all()):
+                row = start + int((~some).nonzero()[0, 0])
+                raise damaged(self._path, f"{MASK!r} leaves no token of prompt {row}", then=_THEN)
 
     def where(self, row: int) -> str:
         """Its file, and its row in it."""
@@ -340,10 +377,11 @@ class PaddedFile:
 
     def read(self, row: int) -> DumpedPrompt:
         """As `Dump.read`."""
-        kept = self._mask[row]
-        padded = torch.stack([part[row] for part in self._states], dim=1)
-        ids = None if self._ids is None else tuple(self._ids[row][kept].tolist())
-        return DumpedPrompt(padded[kept], ids, None if bool(kept.all()) else padded[kept.flip(0)])
+        mask, *rest = self._rows.read(row)
+        kept = mask == 1
+        ids = tuple(rest.pop(0)[kept].tolist()) if self._has_ids else None
+        states = torch.stack(rest, dim=1)
+        return DumpedPrompt(states[kept], ids, None if bool(kept.all()) else states[kept.flip(0)])
 
 
 class VectorFile:
@@ -359,18 +397,14 @@ class VectorFile:
     layout = "vectors"
 
     def __init__(
-        self, path: Path, tensors: Mapping[str, Tensor], named: Sequence[tuple[int, str]], count: int
+        self, path: Path, tensors: Mapping[str, StoredTensor], named: Sequence[tuple[int, str]], count: int
     ) -> None:
         self._path = path
         self.layers = tuple(layer for layer, _ in named)
         parts = [_floating(path, name, tensors[name], ("prompt", "d_model")) for _, name in named]
         _check_alike(path, parts)
-        _check_count(path, len(parts[0]), count)
-        self._parts = parts
-
-    @cached_property
-    def _rows(self) -> Tensor:
-        return torch.stack(self._parts, dim=1)
+        _check_count(path, parts[0].shape[0], count)
+        self._rows = _Rows(parts)
 
     def where(self, row: int) -> str:
         """Its file, and its row in it."""
@@ -378,7 +412,7 @@ class VectorFile:
 
     def read(self, row: int) -> DumpedPrompt:
         """As `Dump.read`."""
-        return DumpedPrompt(self._rows[row : row + 1])
+        return DumpedPrompt(torch.stack(self._rows.read(row))[None])
 
 
 def _check_count(path: Path, held: int, count: int) -> None:

@@ -93,12 +93,15 @@ def reading(path: Path | str, *, then: str = AGAIN, error: type[InputError] = In
     """A block in which a library reads a file: whatever it raises about the content means that the file is damaged.
 
     Raises:
-        InputError: it is; errors of our own pass as they are.
+        InputError: it is, or there is not the memory that it asks for; errors of our own pass as they are.
     """
     try:
         yield
-    except (LatentlangError, MemoryError):
+    except LatentlangError:
         raise
+    except MemoryError as found:
+        what = f"not enough memory to read {_named(path)} ({_line(found)})"
+        raise error(f"{what}: it is damaged, or too large for this machine; {then}") from found
     except OSError as found:
         raise _unreadable(path, found, then=then, error=error) from found
     except Exception as found:

@@ -7,7 +7,8 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
@@ -16,6 +17,7 @@ from latentlang.remote_paths import RemotePath, located
 from latentlang.storage.documents import AGAIN, damaged, parse_json, reading
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 _METADATA = "__metadata__"
@@ -27,6 +29,11 @@ _BITS = {
     "BOOL": 8, "U8": 8, "I8": 8, "U16": 16, "I16": 16, "F16": 16, "BF16": 16, "U32": 32, "I32": 32, "F32": 32,
     "U64": 64, "I64": 64, "F64": 64, "C64": 64, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "F4": 4, "F6_E2M3": 6,
     "F6_E3M2": 6,
+}  # fmt: skip
+# What torch calls those that are read by rows.
+_TORCH = {
+    "BOOL": "bool", "U8": "uint8", "I8": "int8", "I16": "int16", "I32": "int32", "I64": "int64", "F16": "float16",
+    "BF16": "bfloat16", "F32": "float32", "F64": "float64",
 }  # fmt: skip
 
 
@@ -133,6 +140,100 @@ def read_tensors(
     with reading(path, then=then), safe_open(path, framework="pt") as stored:
         tensors = {name: stored.get_tensor(name) for name in chosen}
         return tensors, dict(stored.metadata() or {})
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """A tensor that lies in a file.
+
+    Attributes:
+        shape: of all of it.
+        dtype: of its numbers.
+        piece: reads the rows from one up to another.
+    """
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    piece: Callable[[int, int], Tensor]
+
+    def rows(self, start: int = 0, stop: int | None = None) -> Tensor:
+        """Rows, along the first axis; by default all.
+
+        Raises:
+            InputError: they cannot be read.
+        """
+        last = (self.shape or (1,))[0]
+        return self.piece(start, last if stop is None else min(stop, last))
+
+
+def stored_tensors(path: Path, *, then: str = AGAIN) -> dict[str, StoredTensor]:
+    """The tensors of a safetensors file, by name, each read when it is asked for.
+
+    Args:
+        path: the file.
+        then: what to do about a damaged one, for the error.
+
+    Raises:
+        InputError: it cannot be read, is damaged, or holds numbers of a kind that is not read by rows.
+    """
+    import torch
+
+    path = located(path)
+    header = safetensors_header(path, then=then)
+    with path.open("rb") as stream:
+        begin = _LENGTH_BYTES + int.from_bytes(stream.read(_LENGTH_BYTES), "little")
+    found = {}
+    for name, entry in header.items():
+        if name == _METADATA:
+            continue
+        dtype = getattr(torch, _TORCH.get(entry["dtype"], ""), None)
+        if dtype is None:
+            what = f"tensor {shown(name, most=80)} is of {shown(entry['dtype'], most=40)}, which is not read here"
+            raise damaged(path, what, then=then)
+        shape, start = tuple(entry["shape"]), begin + entry["data_offsets"][0]
+        found[name] = StoredTensor(shape, dtype, _piece(path, shape, dtype, start, then))
+    return found
+
+
+def _piece(
+    path: Path, shape: tuple[int, ...], dtype: torch.dtype, begin: int, then: str
+) -> Callable[[int, int], Tensor]:
+    each = math.prod(shape[1:]) * dtype.itemsize
+
+    def piece(start: int, stop: int) -> Tensor:
+        import torch
+
+        content = read_piece(path, begin + start * each, (stop - start) * each, then=then)
+        rows = (stop - start, *shape[1:]) if shape else ()
+        return (
+            torch.frombuffer(content, dtype=dtype).view(rows) if content else torch.empty(rows, dtype=dtype)
+        )
+
+    return piece
+
+
+def read_piece(path: Path, start: int, size: int, *, then: str = AGAIN) -> bytearray:
+    """So many bytes of a file.
+
+    Raises:
+        InputError: it cannot be read, or ends before.
+    """
+    with reading(path, then=then):
+        if isinstance(path, RemotePath):
+            content = bytearray(path.read_range(start, start + size))
+        else:
+            content = bytearray(size)
+            with path.open("rb", buffering=0) as stream:
+                stream.seek(start)
+                got = 0
+                while got < size and (more := stream.readinto(memoryview(content)[got:])):
+                    got += more
+            del content[got:]
+    if len(content) < size:
+        raise damaged(
+            path, f"it was cut off while it was read: {len(content):,} of {size:,} bytes", then=then
+        )
+    return content
 
 
 def tensor_metadata(path: Path) -> dict[str, str]:

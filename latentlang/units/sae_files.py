@@ -17,15 +17,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from latentlang.arguments import check_count, checked_call
 from latentlang.errors import InputError, shown, unknown
 from latentlang.models.edits import EDIT_SITES
 from latentlang.paths import given_path
-from latentlang.storage.documents import damaged, read_json, reading
+from latentlang.storage.documents import damaged, read_json
+from latentlang.storage.npz import stored_arrays
 from latentlang.storage.tensors import read_tensors
 from latentlang.units.sae import CONFIG, WEIGHTS, Sae
 
@@ -283,20 +282,11 @@ def _npz(path: Path) -> dict[str, Tensor]:
     Raises:
         InputError: the file is damaged, or holds what are no numbers.
     """
-    with reading(path), np.load(path, allow_pickle=False) as stored:
-        arrays = {}
-        for name in stored.files:
-            try:
-                arrays[name] = stored[name]
-            except ValueError as error:
-                if "allow_pickle" not in str(error):
-                    raise
-                raise InputError(
-                    f"{str(path)!r} holds {shown(name)} as a pickle, which can run code and is not read"
-                ) from None
-            if arrays[name].dtype.kind != "f":
-                raise damaged(path, f"its {shown(name)} are no floating-point numbers")
-    return {name: torch.from_numpy(array.astype(np.float32)) for name, array in arrays.items()}
+    arrays = stored_arrays(path)
+    for name, array in arrays.items():
+        if not array.dtype.is_floating_point:
+            raise damaged(path, f"its {shown(name)} are no floating-point numbers")
+    return {name: array.rows().float() for name, array in arrays.items()}
 
 
 def _float32(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

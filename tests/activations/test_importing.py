@@ -16,10 +16,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import latentlang as ll
-from latentlang.activations import find_faults
+from latentlang.activations import dumps, find_faults
 from latentlang.activations.dumps import PaddedFile
 from latentlang.errors import InputError, ModelError
 from latentlang.models import HookedLM
+from latentlang.storage import npz, tensors
+from latentlang.storage.tensors import read_piece
 from tests.support import tiny
 from tests.support.object_store import new_memory
 from tests.support.stores import hooked, reviews
@@ -455,9 +457,55 @@ def test_a_table_that_cannot_be_used_is_one_line(table: Any, said: str, tmp_path
 
 def test_no_pickle_is_read(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", layer_0=np.array([{"a": 1}], dtype=object))
-    with pytest.raises(InputError, match="is damaged"):
+    with pytest.raises(InputError, match="holds 'layer_0' as a pickle, which can run code and is not read"):
         ll.import_activations(tmp_path / "x.npz", reviews(1), out=tmp_path / "acts", progress=False)
     assert PaddedFile.layout == "padded"
+
+
+@pytest.mark.parametrize("suffix", ["npz", "safetensors"])
+def test_a_file_of_all_prompts_is_read_piece_by_piece(
+    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def counted(path: Path, start: int, size: int, **how: Any) -> bytearray:
+        asked.append(size)
+        return read_piece(path, start, size, **how)
+
+    for module in (npz, tensors):
+        monkeypatch.setattr(module, "read_piece", counted)
+    monkeypatch.setattr(dumps, "_AT_ONCE", 2 * 2 * 16)
+    layers = {f"layer.{layer}": torch.randn(5, 4) for layer in range(2)}
+    path = tmp_path / f"vectors.{suffix}"
+    if suffix == "npz":
+        np.savez(path, **{name: layer.numpy() for name, layer in layers.items()})
+    else:
+        save_file(layers, path)
+    prompts = pd.DataFrame({"prompt": list("abcde")})
+    how: dict[str, Any] = {"pools": "last", "shard_bytes": 64, "progress": False}
+    store = ll.import_activations(path, prompts, out=tmp_path / "acts", **how)
+    assert max(asked) == 2 * 16, "two rows of a layer at a time"
+    for layer in range(2):
+        assert torch.equal(store.layer(layer, pools="last").tensor(), layers[f"layer.{layer}"])
+
+
+def test_what_cannot_be_read_piece_by_piece_has_a_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, prompts = tmp_path / "vectors.npz", pd.DataFrame({"prompt": list("abcde")})
+    numbers = np.random.default_rng(0).standard_normal((5, 4)).astype(">f4")
+    np.savez_compressed(path, layer_0=numbers)
+    how: dict[str, Any] = {"pools": "last", "progress": False}
+    store = ll.import_activations(path, prompts, out=tmp_path / "acts", **how)
+    assert store.layer(0, pools="last").tensor().tolist() == numbers.tolist()
+    monkeypatch.setattr(dumps, "_MOST_UNPACKED", 79)
+    with pytest.raises(
+        InputError, match=r"is compressed.* would take 80 bytes of memory; save it with numpy.savez,"
+    ):
+        ll.import_activations(path, prompts, out=tmp_path / "more", **how)
+    np.savez(path, layer_0=np.asfortranarray(numbers))
+    with pytest.raises(InputError, match="not in the order of its rows"):
+        ll.import_activations(path, prompts, out=tmp_path / "more", **how)
 
 
 MASKED = torch.tensor([[1, 1, 0], [1, 1, 1]])
