@@ -74,8 +74,8 @@ class LanguageCall:
         keeps: name of its parameter for the folder.
         count: gives the units, of its options.
         doing: for the display.
-        narrows: whether what is kept of a language is the same where it alone is asked for; else each unit prepares
-            all languages.
+        narrows: whether what is kept of a language is the same where it alone is asked for; else all languages are, and
+            the call prepares of them what it needs.
     """
 
     function: Callable[..., Any]

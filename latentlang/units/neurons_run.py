@@ -18,7 +18,7 @@ from latentlang.errors import InputError, ModelError, unknown
 from latentlang.language_names import Language
 from latentlang.models import HookedLM, as_model
 from latentlang.models.batch import check_layers
-from latentlang.models.finished_languages import FinishedLanguages, Kept, kept_in
+from latentlang.models.finished_languages import FinishedLanguages, Kept, LanguagePart, kept_in
 from latentlang.models.long_texts import fitting_texts
 from latentlang.models.tokenization import TokenizedPrompt
 from latentlang.progress import ProgressOption, reporting
@@ -97,18 +97,23 @@ def neurons(
     if 0 in numbers:
         raise ModelError("layer 0 is the embeddings and has no neurons; blocks are counted from 1")
     listed, settings = prompts_of_texts(texts, languages, items=items, seed=seed)
-    fitting = fitting_texts(model, listed, long_texts)
-    listed = fitting.prompts
+    # where one language alone is counted, the others are prepared only if they decide what is counted of it
+    part = out if isinstance(out, LanguagePart) and tokens != "shared" and long_texts != "drop" else None
+    own = None if part is None else part.language
+    fitting = fitting_texts(
+        model, [prompt for prompt in listed if own in (None, prompt.language)], long_texts
+    )
     prompts: dict[str, list[Prompt]] = {}
-    for prompt in listed:
+    for prompt in (*fitting.prompts, *(prompt for prompt in listed if own not in (None, prompt.language))):
         prompts.setdefault(prompt.language, []).append(prompt)
+    listed = fitting.prompts
     if len(prompts) < _FEWEST_LANGUAGES:
         raise InputError(
             "neurons of a language are told from those of others: give texts in at least two languages, as "
             "{'ja': [...], 'de': [...]} or a folder"
         )
     placed = groups_of(prompts, groups, seed=seed)
-    encoded = {code: model.tokenize(each) for code, each in prompts.items()}
+    encoded = {code: model.tokenize(each) for code, each in prompts.items() if own in (None, code)}
     chosen = _positions(model, encoded, tokens)
     task: Task = texts if isinstance(texts, Task) else ContinuationTask()
     with (

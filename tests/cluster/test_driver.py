@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from latentlang.cluster.calls import PARTS, call_of
 from latentlang.cluster.driver import Driver
 from latentlang.cluster.records import ClusterJob, sent
 from latentlang.errors import InputError
+from latentlang.models import HookedLM
 from tests.support import tiny
 from tests.support.object_store import files, new_memory, objects
 from tests.support.parallel import PARAGRAPHS
@@ -183,6 +185,27 @@ def test_a_unit_prepares_its_own_language_alone(model, tmp_path, monkeypatch):
     monkeypatch.setattr(home, "prompts_of", noted)
     drive(FakePool(), job_of("lens", model, tmp_path / "shared"), workers=1)
     assert asked == [[code] for code in LANGUAGES]
+
+
+@pytest.mark.parametrize(("tokens", "times"), [("all", 2), ("inside", 2), ("shared", 8)])
+def test_counting_prepares_other_languages_only_where_they_decide_what_counts(
+    tokens, times, model, tmp_path, monkeypatch, never_runs
+):
+    asked: Counter[str] = Counter()
+    tokenize = HookedLM.tokenize
+
+    def noted(lm: HookedLM, prompts: Any) -> Any:
+        asked.update(prompt.text for prompt in prompts)
+        return tokenize(lm, prompts)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(HookedLM, "tokenize", noted)
+        drive(FakePool(), job_of("neurons", model, tmp_path / "shared", tokens=tokens), workers=1)
+    assert set(asked.values()) == {times} and len(asked) == 20
+    lm, how = ll.load(model), {**without(options_of("neurons"), "texts"), "tokens": tokens}
+    expected = ll.neurons(lm, PARAGRAPHS, **how)
+    never_runs()
+    assert ll.neurons(lm, PARAGRAPHS, out=tmp_path / "shared", **how).table.equals(expected.table)
 
 
 def test_what_a_language_alone_cannot_is_run_beside_the_others(tmp_path):
