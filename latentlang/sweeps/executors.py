@@ -6,6 +6,7 @@ An executor is one `register_executor(Executor(...))`. One that has places for j
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from latentlang.sweeps.kinds import SweepJob
 LOGS = "logs"
 #: ``kept``: it was there already; ``skipped``: a job that it needs failed; ``waiting``: nobody ran it.
 State = Literal["waiting", "running", "done", "kept", "failed", "skipped"]
+_FINISHED = ("done", "kept")
 
 
 @dataclass(frozen=True)
@@ -146,36 +148,61 @@ def run_in(run: SweepRun, pool: JobPool) -> None:
         run: what is run; it is told of everything.
         pool: where.
     """
-    waiting = [job for job in run.table.jobs if run.outcomes[job.number].state == "waiting"]
-    running: set[int] = set()
-    while waiting or running:
-        waiting = [job for job in waiting if not _skipped(run, job)]
-        for job in [job for job in waiting if _is_ready(run, job)]:
-            if not pool.free:
-                break
-            waiting.remove(job)
-            running.add(job.number)
+    order = _Order(run)
+    running = 0
+    while order.ready or running:
+        while order.ready and pool.free:
+            job = run.table.job(heapq.heappop(order.ready))
+            running += 1
             run.tell(job, "running")
             pool.submit(JobCall.of(run.table, job, run.out))
-        if running:
-            for end in pool.ended():
-                running.discard(end.number)
-                state: State = "done" if end.error is None else "failed"
-                run.tell(run.table.job(end.number), state, seconds=end.seconds, error=end.error)
+        for end in pool.ended():
+            running -= 1
+            state: State = "done" if end.error is None else "failed"
+            run.tell(run.table.job(end.number), state, seconds=end.seconds, error=end.error)
+            order.ended(end.number)
 
 
-def _skipped(run: SweepRun, job: SweepJob) -> bool:
-    """Whether a job is skipped; it is told then."""
-    for number in job.needs:
-        other = run.outcomes[number]
-        if other.state == "failed":
-            run.tell(job, "skipped", error=f"job {number} failed, {other.job.label}")
-            return True
-        if other.state == "skipped":
-            run.tell(job, "skipped", error=other.error)
-            return True
-    return False
+class _Order:
+    """Which jobs of a run can be run; each job is looked at once for each job that it needs.
 
+    Args:
+        run: whose jobs wait.
 
-def _is_ready(run: SweepRun, job: SweepJob) -> bool:
-    return all(run.outcomes[number].state in ("done", "kept") for number in job.needs)
+    Attributes:
+        ready: a heap of the numbers of those that can be.
+    """
+
+    def __init__(self, run: SweepRun) -> None:
+        self._run = run
+        self.ready: list[int] = []
+        self._readers: dict[int, list[int]] = {}
+        # number of a job that waits to how many of those that it needs are not finished
+        self._left: dict[int, int] = {}
+        for job in run.table.jobs:
+            if run.outcomes[job.number].state != "waiting":
+                continue
+            needs = [number for number in job.needs if run.outcomes[number].state not in _FINISHED]
+            self._left[job.number] = len(needs)
+            for number in needs:
+                self._readers.setdefault(number, []).append(job.number)
+            if not needs:
+                self.ready.append(job.number)
+
+    def ended(self, number: int) -> None:
+        """Look at the jobs that need one that has ended: they can be run, or are skipped, and what needs them too."""
+        changed = [number]
+        for number in changed:
+            other = self._run.outcomes[number]
+            for reader in self._readers.pop(number, ()):
+                if reader not in self._left:
+                    continue
+                if other.state in _FINISHED:
+                    self._left[reader] -= 1
+                    if not self._left[reader]:
+                        heapq.heappush(self.ready, reader)
+                    continue
+                del self._left[reader]
+                failed = f"job {number} failed, {other.job.label}" if other.state == "failed" else other.error
+                self._run.tell(self._run.table.job(reader), "skipped", error=failed)
+                changed.append(reader)

@@ -27,7 +27,7 @@ from latentlang.stats.intervals import student_quantile
 from latentlang.sweeps import JobOutcome, executors, job_table, read_sweep, register_kind, run_one, run_sweep
 from latentlang.sweeps import kinds as registry
 from latentlang.sweeps.executors import Executor, SweepRun, register_executor, run_in
-from latentlang.sweeps.job_run import Workbench, run_job
+from latentlang.sweeps.job_run import JobEnd, Workbench, run_job
 from latentlang.sweeps.local import worker_environment
 from latentlang.sweeps.sweep_result import SweepResult
 from tests.support.planted_jobs import MAKES, READS, swept
@@ -375,6 +375,43 @@ def test_an_executor_of_ones_own_is_one_register(tmp_path, monkeypatch):
     assert taken == list(range(1, 17)) and result is not None and len(result.table) == 16
     with pytest.raises(InputError, match="unknown executor 'yours'"):
         run_sweep(small(), out=tmp_path, executor="yours")
+
+
+class _Looked(dict[int, JobOutcome]):
+    """Outcomes that count how often one was looked at."""
+
+    looks = 0
+
+    def __getitem__(self, number: int) -> JobOutcome:
+        self.looks += 1
+        return super().__getitem__(number)
+
+
+def test_each_job_is_looked_at_once_for_each_that_it_needs(tmp_path):
+    class Pool:
+        call = None
+
+        @property
+        def free(self):
+            return int(self.call is None)
+
+        def submit(self, call):
+            self.call = call
+
+        def ended(self):
+            call, self.call = self.call, None
+            return [JobEnd(call.job.number, 0.0, "planted" if call.job.number % 5 == 0 else None)]
+
+    for seeds in (5, 20):
+        run = SweepRun(job_table(small(seeds=list(range(seeds)))), tmp_path)
+        run.outcomes = looked = _Looked((job.number, JobOutcome(job, "waiting")) for job in run.table.jobs)
+        run_in(run, Pool())
+        needs = sum(len(job.needs) for job in run.table.jobs)
+        assert looked.looks <= 2 * (len(looked) + needs)
+        for job in run.table.jobs:
+            failed = [number for number in job.needs if number % 5 == 0]
+            own = "failed" if job.number % 5 == 0 else "done"
+            assert looked[job.number].state == ("skipped" if failed else own)
 
 
 def test_workers_share_cores_and_gpus(monkeypatch):
