@@ -147,12 +147,12 @@ def neurons(
             "seed": seed, "long_texts": long_texts, "batch_tokens": batch_tokens,
         }  # fmt: skip
         with keeping_counts(unfinished, codes):
+            if ablate is not None and spread.cluster is not None:
+                note("--cluster shares out the counting; neurons are then taken out in this process alone")
             spread.fill(
                 "neurons", {"texts": task, **how}, unfinished, out=folder.path, model=model, loading=loading,
                 adapter=adapter,
             )  # fmt: skip
-            if ablate is not None and spread.cluster is not None:
-                note("--cluster shares out the counting; neurons are taken out in this process alone")
             say(f"loading {info.name}")
             loaded = loading.load(model, adapter=adapter)
             with Progress("counting", total=total) as progress:

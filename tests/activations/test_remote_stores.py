@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import s3fs  # type: ignore[import-untyped]
 import torch
 
 import latentlang as ll
@@ -107,6 +108,43 @@ def test_a_shard_that_two_processes_wrote_otherwise_is_run_again(place: str) -> 
     ):
         begun.note(remote(place), 1, replace(whole.shards[1], sha256="0" * 64))
     assert [shard.complete for shard in read_manifest(remote(place)).shards] == [True, False]
+
+
+def test_a_server_that_is_gone_for_a_while_costs_what_was_in_hand(
+    tmp_path: Path, bucket: str, object_store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lm, prompts, out = hooked(), reviews(5), f"{bucket}/store"
+    how = {"pools": "mean", "shard_bytes": 3 * ROW, "batch_tokens": 64}
+    here = ll.harvest(lm, prompts, out=tmp_path / "here", progress=False, **how)
+    # a port at which nobody listens; without the client's own retries, which take seconds
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
+
+    def gone() -> None:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        s3fs.S3FileSystem.clear_instance_cache()
+
+    def back() -> None:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", object_store)
+        s3fs.S3FileSystem.clear_instance_cache()
+
+    with pytest.raises(
+        InputError, match=r"cannot be reached: .*run the same again: what is complete is kept"
+    ):
+        ll.harvest(lm, prompts, out=out, progress=lambda done, _: gone() if done >= 6 else None, **how)
+    back()
+    assert LOCK in objects(out), "it could not be given back"
+    store = ll.harvest(lm, prompts, out=out, progress=False, **how)
+    mine, theirs = files(here.path), objects(out)
+    for each in (mine, theirs):
+        del each["metadata.json"]
+    assert theirs == mine
+    gone()
+    for read in (lambda: store.layer(2).tensor(), lambda: ll.open_store(out), lambda: find_faults(out)):
+        with pytest.raises(InputError, match=r"cannot be reached: .*see to the network and the endpoint"):
+            read()
+    back()
+    assert torch.equal(store.layer(2).tensor(), here.layer(2).tensor())
 
 
 def test_a_damaged_object_is_named_and_refused(place: str) -> None:

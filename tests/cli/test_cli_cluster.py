@@ -80,6 +80,15 @@ def test_a_unit_that_fails_ends_the_command_with_what_is_kept(run, tmp_path, mon
     assert run("lens", "--lang", "ja,de", "--items", "3", "--out", "lens").code == 0
 
 
+def test_that_an_ablation_is_not_shared_out_is_said_before_anything_runs(run, tmp_path, monkeypatch):
+    stopped = FakePool(interrupted_after=0)
+    stopped.workers = 2
+    monkeypatch.setattr(running, "RayPool", lambda *_args, **_options: stopped)
+    lines_folder(tmp_path / "texts")
+    told = run("neurons", "--text", "texts", "--groups", "2", "--items", "3", "--ablate", "2", *SHARED)
+    assert told.code == 130 and "neurons are then taken out in this process alone" in told.err
+
+
 def test_an_interrupt_says_what_is_kept(run, monkeypatch):
     stopped = FakePool(interrupted_after=1)
     stopped.workers = 1
