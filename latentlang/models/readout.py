@@ -24,10 +24,9 @@ from latentlang.models.hooked import HookedLM
 _NATS_PER_BIT = math.log(2)
 # Elements of one fp32 logits chunk (64 MiB): small beside any model, large enough for full-speed products.
 CHUNK_ELEMENTS = 1 << 24
-# On a CPU a chunk (1 MiB) stays in the cache while it is gone over several times. Of many rows it takes more: to find
-# the likeliest of a few hundred tokens costs nearly as much as to find them of a few thousand (1,080 rows over 262,144
-# tokens: 8.0 s in slices of 256, 1.1 s in slices of 2,048; the products take 10.4 s and 11.4 s).
-CPU_CHUNK_ELEMENTS, _CPU_STEP = 1 << 18, 2048
+# On a CPU a chunk (1 MiB) stays in the cache while it is gone over several times. Of many rows it is larger rather than
+# narrower: what is done a chunk, whatever its size, would come to be most of the work.
+CPU_CHUNK_ELEMENTS, _CPU_STEP = 1 << 18, 512
 
 
 class Translator(Protocol):
@@ -183,9 +182,9 @@ def read_out(
         fields = ((name, value) for name, value in vars(readout).items() if value is not None)
         readout = replace(readout, **{name: value[:, :kept] for name, value in fields})
     if divergence:
-        assert one.mean_final is not None
+        assert one.mean_apart is not None
         # E_p[log p - log q], with the logits of both less their normalisers
-        kl = one.mean_logit - one.log_total - (one.mean_final - _final_of(one.log_total, count))
+        kl = one.mean_apart - (one.log_total - _final_of(one.log_total, count))
         readout = replace(readout, kl=shaped((kl / _NATS_PER_BIT).clamp_min(0)))
     if divergence == "kl" and not ranks:
         return readout
@@ -372,7 +371,8 @@ class _First:
         target_logits: ``[row, target]``.
         best, best_ids: ``[row, top]`` largest logits and their tokens.
         masses: ``[row, group]`` expected value of each of `columns`; None without.
-        mean_final: ``[row]`` expected logit of the last of the row's `layers`, under the row's softmax; None without.
+        mean_apart: ``[row]`` expected difference of the logit from that of the last of the row's `layers`, under the
+            row's softmax; None without.
     """
 
     def __init__(
@@ -386,47 +386,55 @@ class _First:
         layers: int | None = None,
     ) -> None:
         rows, device = chunks.rows, chunks.device
-        ids = sets.ids.to(device)
-        self.inside = torch.full((rows, len(ids) + 1), -torch.inf, device=device)
-        targets = torch.empty((rows, 0), dtype=torch.long, device=device) if targets is None else targets
-        self.target_logits = torch.full(targets.shape, -torch.inf, device=device)
-        top = min(top, chunks.vocabulary)
+        self._ids, self._columns, self._layers = sets.ids.to(device), columns, layers
+        self.inside = torch.full((rows, len(sets.ids) + 1), -torch.inf, device=device)
+        self._targets = torch.empty((rows, 0), dtype=torch.long, device=device) if targets is None else targets
+        self.target_logits = torch.full(self._targets.shape, -torch.inf, device=device)
+        self._top = min(top, chunks.vocabulary)
         self.best = torch.full((rows, 0), -torch.inf, device=device)
         self.best_ids = torch.zeros((rows, 0), dtype=torch.long, device=device)
-        peak = torch.full((rows,), -torch.inf, device=device)
-        total = torch.zeros(rows, device=device)  # sum of exp(logit - peak)
-        weighted = torch.zeros(rows, device=device)  # sum of logit * exp(logit - peak)
-        # sum of the last layer's logit * exp(logit - peak)
-        compared = None if layers is None else torch.zeros(rows, device=device)
-        # sum of weight * exp(logit - peak)
-        masses = None if columns is None else torch.zeros((rows, columns.shape[1]), device=device)
+        self._peak = torch.full((rows,), -torch.inf, device=device)
+        # Sums of exp(logit - peak), of it times the logit, times what the last layer's is less, and times each weight.
+        self._total, self._own, self._apart = torch.zeros((3, rows), device=device)
+        self._masses = torch.zeros((rows, 0 if columns is None else columns.shape[1]), device=device)
+        self._room: tuple[Tensor, Tensor] | None = None
         for start, stop, logits in chunks:
-            edges = torch.searchsorted(ids, torch.tensor([start, stop], device=device))
-            first, last = int(edges[0]), int(edges[1])
-            self.inside[:, first:last] = logits[:, ids[first:last] - start]
-            if targets.numel():
-                here = (targets >= start) & (targets < stop)
-                theirs = logits.gather(1, (targets - start).clamp(0, stop - start - 1))
-                self.target_logits = torch.where(here, theirs, self.target_logits)
-            here_highest = logits.amax(-1)
-            highest = torch.maximum(peak, here_highest)
-            shrink = torch.where(peak == -torch.inf, torch.zeros_like(peak), torch.exp(peak - highest))
-            weights = torch.exp(logits - highest[:, None])
-            total = total * shrink + weights.sum(-1)
-            weighted = weighted * shrink + _weighted_sum(weights, logits)
-            if compared is not None and layers is not None:
-                of_prompts = rearrange(logits, "(batch layer) token -> batch layer token", layer=layers)
-                theirs = of_prompts[:, -1:].expand_as(of_prompts).reshape(weights.shape)
-                compared = compared * shrink + _weighted_sum(weights, theirs)
-            if masses is not None and columns is not None:
-                masses = masses * shrink[:, None] + weights @ columns[start:stop]
-            peak = highest
-            if top:
-                self._keep_best(logits, here_highest, start, top)
-        self.log_total = peak + total.log()
-        self.mean_logit = weighted / total
-        self.masses = None if masses is None else masses / total[:, None]
-        self.mean_final = None if compared is None else compared / total
+            self._add(start, stop, logits)
+            # before the next chunk is made: where two are held in turn, freed memory goes back to the system each time
+            del logits
+        self.log_total = self._peak + self._total.log()
+        self.mean_logit = self._own / self._total
+        self.masses = None if columns is None else self._masses / self._total[:, None]
+        self.mean_apart = None if layers is None else self._apart / self._total
+
+    def _add(self, start: int, stop: int, logits: Tensor) -> None:
+        """Take in a chunk's logits ``[row, token]``."""
+        edges = torch.searchsorted(self._ids, torch.tensor([start, stop], device=logits.device))
+        first, last = edges.tolist()
+        if last > first:
+            self.inside[:, first:last] = logits[:, self._ids[first:last] - start]
+        if self._targets.numel():
+            here = (self._targets >= start) & (self._targets < stop)
+            theirs = logits.gather(1, (self._targets - start).clamp(0, stop - start - 1))
+            self.target_logits = torch.where(here, theirs, self.target_logits)
+        here_highest = logits.amax(-1)
+        highest = torch.maximum(self._peak, here_highest)
+        shrink = torch.where(self._peak == -torch.inf, 0.0, torch.exp(self._peak - highest))
+        self._peak = highest
+        if self._room is None:
+            self._room = torch.empty_like(logits), torch.empty_like(logits)
+        room, more_room = (each[:, : logits.shape[1]] for each in self._room)
+        weights = torch.sub(logits, highest[:, None], out=room).exp_()
+        self._total.mul_(shrink).add_(weights.sum(-1))
+        if self._columns is not None:
+            self._masses.mul_(shrink[:, None]).add_(weights @ self._columns[start:stop])
+        if self._layers is not None:
+            of_prompts = logits.unflatten(0, (-1, self._layers))
+            torch.sub(of_prompts, of_prompts[:, -1:], out=more_room.unflatten(0, (-1, self._layers)))
+            self._apart.mul_(shrink).add_(_weighted_sum(weights, more_room, more_room))
+        self._own.mul_(shrink).add_(_weighted_sum(weights, logits, more_room))
+        if self._top:
+            self._keep_best(logits, here_highest, start, self._top)
 
     def _keep_best(self, logits: Tensor, highest: Tensor, start: int, top: int) -> None:
         """Put a chunk's likeliest tokens among the best so far."""
@@ -473,12 +481,19 @@ class _Second:
                 self.js += rearrange(js, "batch layer -> (batch layer)")
 
 
-def _weighted_sum(weights: Tensor, logits: Tensor) -> Tensor:
-    """``sum weight * logit`` over the last axis; a token of weight 0 adds nothing."""
-    summed: Tensor = torch.linalg.vecdot(weights, logits)
+def _weighted_sum(weights: Tensor, values: Tensor, room: Tensor) -> Tensor:
+    """``sum weight * value`` over the last axis; a token of weight 0 adds nothing.
+
+    Args:
+        weights: ``[row, token]``.
+        values: of the same shape.
+        room: of the same shape, for the products; may be the values, which are not needed then.
+    """
+    products = torch.mul(weights, values, out=room)
+    summed: Tensor = products.sum(-1)
     if bool(summed.isnan().any()):
         # Some heads mask tokens with -inf; 0 * -inf is nan, the limit is 0.
-        summed = torch.where(weights > 0, weights * logits, 0.0).sum(-1)
+        summed = torch.where(weights > 0, products, 0.0).sum(-1)
     return summed
 
 

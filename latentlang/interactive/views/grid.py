@@ -19,7 +19,7 @@ from latentlang.interactive.token_owners import TokenOwners, learn_owners, token
 from latentlang.interactive.view_registry import register
 
 # Positions that are read at once: few enough that a newer request need not wait long.
-_CHUNK = 8
+_CHUNK = 12
 _MOST_TOP = 20
 # Seconds between two looks whether a newer request waits.
 _MOMENT = 0.05
