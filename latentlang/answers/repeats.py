@@ -1,4 +1,4 @@
-"""How much of a text a rule against repeated n-grams would forbid: of tokens, which differ from language to language.
+"""Tokens that a text repeats: what a rule against repeated n-grams would forbid, and where a text goes in circles.
 
 Decoding that lets no three tokens in a row stand twice is meant against loops. Where a tokenizer cuts a script into
 letters or bytes, three tokens are three letters or a single one, and the rule forbids what any text repeats.
@@ -15,6 +15,9 @@ from latentlang.arguments import check_count, checked_call
 from latentlang.tasks import Prompt
 
 _COLUMNS = ("language", "item", "tokens", "forbidden")
+# A text goes round in circles where the same tokens stand at its end so often in a row, and fill so many tokens: fewer
+# are three dots, or a word said again.
+_ROUNDS, _CIRCLE = 3, 6
 
 
 def forbidden_places(tokens: Sequence[int], size: int) -> list[int]:
@@ -32,6 +35,21 @@ def forbidden_places(tokens: Sequence[int], size: int) -> list[int]:
             places.append(end - 1)
         seen.add(ngram)
     return places
+
+
+def circle_start(tokens: Sequence[int]) -> int | None:
+    """The place from which on a text only repeats itself, to its end: the second round's; None where it does not.
+
+    Args:
+        tokens: ids.
+    """
+    for size in range(1, len(tokens) // _ROUNDS + 1):
+        start = len(tokens)
+        while start > size and tokens[start - 1] == tokens[start - 1 - size]:
+            start -= 1
+        if len(tokens) - start + size >= max(_ROUNDS * size, _CIRCLE):
+            return start
+    return None
 
 
 @checked_call

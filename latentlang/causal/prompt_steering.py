@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from latentlang.answers.repeats import circle_start
 from latentlang.arguments import Layers, check_count, checked_call
 from latentlang.causal.steer_languages import SteerLanguages, settle_languages
 from latentlang.causal.steer_plan import DIRECTION_ITEMS, steer_item
@@ -52,6 +53,9 @@ class SteeredPrompt:
         asked: code of the language that the direction leads away from.
         layers: after which blocks it was added.
         lengths: layer to the length of what was added.
+        circles: arm to the place of the token from which on its text only repeats itself; None where it does not. What
+            is repeated says nothing more of a language, and an arm that goes in circles tells of the length of the
+            change, not of its direction.
     """
 
     before: tuple[int, ...]
@@ -62,6 +66,7 @@ class SteeredPrompt:
     asked: str
     layers: tuple[int, ...]
     lengths: dict[int, float]
+    circles: dict[str, int | None]
 
 
 @checked_call
@@ -112,6 +117,7 @@ def steer_prompt(
     return SteeredPrompt(
         before=tuple(written["before"]), after=tuple(written["after"]), random=tuple(written["random"]), texts=texts,
         wanted=steering.wanted, asked=steering.asked, layers=tuple(steering.layers), lengths=steering.lengths,
+        circles={arm: circle_start(ids) for arm, ids in written.items()},
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from latentlang.answers.repeats import forbidden_places, repeat_counts
+from latentlang.answers.repeats import circle_start, forbidden_places, repeat_counts
 from latentlang.errors import InputError
 from latentlang.models.logit_rules import repeating
 from latentlang.seeding import generator
@@ -23,6 +23,23 @@ def test_forbidden_tokens_are_those_that_decoding_would_not_write(size):
 def test_a_text_without_repetition_loses_nothing():
     assert forbidden_places([1, 2, 3, 4], 2) == [] and forbidden_places([], 3) == []
     assert forbidden_places([1, 2, 1, 2], 2) == [3]
+
+
+@pytest.mark.parametrize(
+    ("text", "start"),
+    [
+        ("", None),
+        ("abc...", None),  # three dots
+        ("abab", None),
+        ("xababab", 3),
+        ("xyabcabcabca", 5),
+        ("aaaaaaaa", 1),
+        ("abababac", None),  # it has come out of it
+        ("xxyxxyxxyxxy", 3),  # the shortest round that goes to the end
+    ],
+)
+def test_a_text_goes_in_circles_from_the_second_round_on(text, start):
+    assert circle_start([ord(char) for char in text]) == start
 
 
 def test_texts_are_counted_one_by_one():

@@ -93,6 +93,7 @@ def test_the_call_writes_all_arms_and_the_language_comes(pocket: HookedLM) -> No
     assert not steered.texts["random"].startswith("花")
     assert steered.layers == (default_layer(pocket.n_layers),) == (6,)
     assert (steered.wanted, steered.asked) == ("ja", "de") and len(steered.after) <= 4
+    assert steered.circles == dict.fromkeys(ARMS)
     # the other way round it is pushed away: nothing of the language comes
     away = ll.steer_prompt(pocket, PROMPT, language="ja", asked="de", strength=-0.5, tokens=4)
     assert away.before == steered.before and not away.texts["after"].startswith("花")
