@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 
 from latentlang.errors import InputError
 from latentlang.remote_paths import RemotePath, located
-from latentlang.storage.full import write_error
+from latentlang.storage.full import is_full, write_error
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +37,8 @@ PARTIAL = ".partial"
 _TEMPORARY = re.compile(r"\.latentlang-[0-9a-f]{16}" + re.escape(PARTIAL))
 # What the umask then takes from.
 _MODE = 0o666
+# Bytes that are written to see whether a folder can be written: an empty file can be made on a full disk too.
+_BLOCK = 4096
 
 
 @contextmanager
@@ -312,13 +314,54 @@ def prepare_folder(folder: str | os.PathLike[str], *, remote: bool = False) -> P
         return path
     try:
         path.mkdir(parents=True, exist_ok=True)
-        tried, handle = _create(path)
-        os.close(handle)
-        tried.unlink()
+        _try_writing(path)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(f"cannot write to the folder {str(path)!r}: {reason}; choose another one") from error
+        raise _not_writable(path, error) from error
     return path
+
+
+def check_out_file(file: str | os.PathLike[str], *, example: str) -> Path:
+    """Make sure that an output file can be written, before anything slow is computed.
+
+    Args:
+        file: its name; its folder must be there.
+        example: a file's name, for the error where a folder is given.
+
+    Raises:
+        InputError: it is a folder, or lies in none, in one that cannot be written, or on a full disk.
+    """
+    path = Path(file)
+    if path.is_dir():
+        raise InputError(f"--out {str(path)!r} is a folder; name a file, e.g. {str(path / example)!r}")
+    folder = path.parent
+    if not folder.is_dir():
+        raise InputError(f"--out {str(path)!r}: there is no folder {str(folder)!r}; make it, or name another")
+    try:
+        _try_writing(folder)
+    except OSError as error:
+        if is_full(error):
+            raise write_error(path, error) from error
+        raise _not_writable(folder, error) from error
+    return path
+
+
+def _try_writing(folder: Path) -> None:
+    """Write a block into a new file of a folder, and remove it.
+
+    Raises:
+        OSError: it cannot be done.
+    """
+    tried, handle = _create(folder)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(bytes(_BLOCK))
+    finally:
+        tried.unlink()
+
+
+def _not_writable(folder: Path, error: OSError) -> InputError:
+    reason = error.strerror or str(error)
+    return InputError(f"cannot write to the folder {str(folder)!r}: {reason}; choose another one")
 
 
 def size_words(count: int) -> str:
