@@ -18,7 +18,9 @@ from transformers import Gemma3ForCausalLM, Gemma3TextConfig
 
 from latentlang.interactive.messages import PageReply, PageRequest
 from latentlang.interactive.request_queue import answer
-from latentlang.interactive.session import RequestRun, Session, make_session
+from latentlang.interactive.request_run import RequestRun
+from latentlang.interactive.session import Session
+from latentlang.interactive.session_start import make_session
 from latentlang.interactive.token_owners import prepare
 from latentlang.models import HookedLM, load
 from latentlang.tasks import task

@@ -26,7 +26,7 @@ from latentlang.figures import overlap_heatmap
 from latentlang.figures.alignment_curves import alignment_curves
 from latentlang.figures.image import check_pictures, write_picture
 from latentlang.interactive.server import serving
-from latentlang.interactive.session import make_session
+from latentlang.interactive.session_start import make_session
 from latentlang.lens import multilingual_lens
 from latentlang.models import load_tokenizer
 from tests.support.devtools import chromium

@@ -64,7 +64,8 @@ def explore(
     from latentlang.cli.console import Progress, output
     from latentlang.interactive.frozen import freeze
     from latentlang.interactive.server import check_port, serving
-    from latentlang.interactive.session import first_prompt, make_session, named_lenses, speaking
+    from latentlang.interactive.session import speaking
+    from latentlang.interactive.session_start import first_prompt, make_session, named_lenses
     from latentlang.interactive.token_owners import prepare
     from latentlang.lens.tuned import check_saved_lens
     from latentlang.saved import open_result

@@ -67,7 +67,7 @@ def explorer(
     model = as_model(model)
     check_count("top", top, least=1)
     from latentlang.interactive.notebook import Explorer
-    from latentlang.interactive.session import make_session, named_lenses
+    from latentlang.interactive.session_start import make_session, named_lenses
     from latentlang.tasks import as_task
 
     given = () if lens is None else [lens] if _is_one(lens) else list(lens)  # type: ignore[arg-type]

@@ -11,7 +11,8 @@ from latentlang.errors import InputError
 from latentlang.interactive.messages import PageReply, PageRequest
 from latentlang.interactive.page import explorer_page, script_data
 from latentlang.interactive.request_queue import answer
-from latentlang.interactive.session import RequestRun, Session
+from latentlang.interactive.request_run import RequestRun
+from latentlang.interactive.session import Session
 from latentlang.interactive.token_owners import learn_owners
 from latentlang.progress import Report
 from latentlang.storage.files import write_text

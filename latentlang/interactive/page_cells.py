@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from latentlang.interactive.numbers import plain
-from latentlang.interactive.prompt_session import Cells
+from latentlang.interactive.prompt_readings import Cells
 from latentlang.interactive.token_owners import TokenOwners
 
 

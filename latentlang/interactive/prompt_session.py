@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Self
 
 import numpy as np
 import torch
@@ -14,19 +11,16 @@ from numpy.typing import NDArray
 
 from latentlang.answers import answer_sets, token_bytes
 from latentlang.errors import InputError, MissingRowError
-from latentlang.language_names import language
+from latentlang.interactive.prompt_readings import Cells, Floats, WordCurve, WordTokens
 from latentlang.lens.answer_languages import build_answer_languages
 from latentlang.lens.base import Lens, LogitLens
 from latentlang.models import HookedLM, TokenSets, read_out
 from latentlang.models.batch import ActivationBatch
-from latentlang.models.readout import Readout
 from latentlang.tasks import Prompt, Task
-from latentlang.tasks.base import sources_of
 
 #: Positions of a prompt that are read at once; of a longer prompt these are the last, unless others are asked for.
 WINDOW = 60
 
-_QUOTED = re.compile('["“„«「]([^"“”„«»「」]+)["”“»」]')
 NOT_ITS_OWN = "each of its tokens can begin another of these languages' words too"
 # A word that stands less above wrong words than this says nothing of a layer.
 _LEAST_ABOVE_NULL = 0.01
@@ -35,84 +29,6 @@ _HALF_WAY = 0.5
 # Percentiles of the wrong words that a null's band shows.
 _BAND = (5, 95)
 _OWN_WORD = "own word"
-
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Cells:
-    """What some positions' layers would say next.
-
-    Attributes:
-        positions: indices of the tokens after which it would be said.
-        ids: int64 ``[position, layer, rank]``, the likeliest next tokens, best first.
-        probabilities: ``[position, layer, rank]`` in [0, 1].
-        entropy: ``[position, layer]`` bits.
-        kl: ``[position, layer]`` bits, the Kullback-Leibler divergence to the model's own output there; None where it
-            was not asked for.
-    """
-
-    positions: tuple[int, ...]
-    ids: NDArray[np.int64]
-    probabilities: Floats
-    entropy: Floats
-    kl: Floats | None
-
-    @classmethod
-    def of(cls, positions: Sequence[int], readout: Readout) -> Self:
-        """The likeliest tokens of a readout ``[position, layer]``."""
-        return cls(
-            positions=tuple(positions),
-            ids=readout.top_ids.cpu().numpy(),
-            probabilities=readout.top_log_probs.double().exp().cpu().numpy(),
-            entropy=readout.entropy.double().cpu().numpy(),
-            kl=None if readout.kl is None else readout.kl.double().cpu().numpy(),
-        )
-
-
-@dataclass(frozen=True)
-class WordCurve:
-    """What every layer gives a language's word, beside its words for something else.
-
-    Attributes:
-        language: code.
-        word: the word; several ways to say it with `` / `` between them.
-        probability: ``[layer]`` in [0, 1], of the tokens that can begin no other of the languages' words; NaN where
-            there is no such token.
-        rank: ``[layer]``, of the likeliest of these tokens, 1 for the likeliest of all; 0 where there is none.
-        null: ``[layer]``, mean probability of at most `lens.answer_languages.WRONG_LABELS` wrong words; NaN without.
-        low, high: ``[layer]``, the 5th and the 95th percentile of the wrong words.
-        why: why there is no such token; empty where there is.
-    """
-
-    language: str
-    word: str
-    probability: Floats
-    rank: NDArray[np.int64]
-    null: Floats
-    low: Floats
-    high: Floats
-    why: str
-
-
-@dataclass(frozen=True)
-class WordTokens:
-    """The tokens by which words are read.
-
-    Attributes:
-        strings: language code to the word, in as many ways as there are to say it.
-        right: language code to the ids of the tokens that can begin it, and no other of the languages' words for it.
-        wrong: language code to the ids of its words for wrong labels, an array a label; the same labels in all.
-    """
-
-    strings: Mapping[str, tuple[str, ...]]
-    right: Mapping[str, NDArray[np.int64]]
-    wrong: Mapping[str, Sequence[NDArray[np.int64]]]
-
-    @property
-    def sets(self) -> list[NDArray[np.int64]]:
-        """Ids of all words: those of `right`, then those of `wrong`, language by language."""
-        return [*self.right.values(), *(ids for of_language in self.wrong.values() for ids in of_language)]
 
 
 @dataclass(frozen=True)
@@ -328,72 +244,3 @@ class PromptSession:
             return inner[int(known.max(0).argmax())]
         near = kl[:-1] <= _HALF_WAY * kl.max()
         return inner[int(near.argmax())] if near.any() else inner[-1]
-
-
-def labels_of(task: Task) -> tuple[str, ...]:
-    """All labels that a task has words for, in the order of its languages."""
-    return tuple(dict.fromkeys(label for code in task.languages for label in task.answers(code)))
-
-
-def guess(task: Task, text: str) -> str | None:
-    """The label that a prompt's last line names in some language; of several the last, and of these the longest.
-
-    Where something stands in quotation marks, only the last such words count: what follows may name a language
-    (``Français: "fleur" - 中文: "``), which is a word as well.
-
-    Args:
-        task: an open task; of a closed one nothing can be guessed, since a prompt does not name its own label.
-        text: the prompt.
-    """
-    lines = text.rstrip().splitlines()
-    if task.closed or not lines:
-        return None
-    line = unicodedata.normalize("NFC", lines[-1])
-    quoted = _QUOTED.findall(line)
-    line = (quoted[-1] if quoted else line).casefold()
-    best: tuple[int, int] = (-1, 0)
-    guessed = None
-    for code in dict.fromkeys((*task.languages, *sources_of(task, task.languages))):
-        for label, strings in task.answers(code).items():
-            for word in strings:
-                end = _end_of(unicodedata.normalize("NFC", word).casefold(), line)
-                if end >= 0 and (end, len(word)) > best:
-                    best, guessed = (end, len(word)), label
-    return guessed
-
-
-def named_languages(text: str, codes: Sequence[str]) -> tuple[str, ...]:
-    """The languages whose names stand in a prompt's last line outside of quotation marks, in their order there.
-
-    The last of them is the one that is asked for: ``Français: "fleur" - 中文: "``.
-
-    Args:
-        text: the prompt.
-        codes: the languages it may name, in their own words or in English.
-    """
-    lines = text.rstrip().splitlines()
-    if not lines:
-        return ()
-    line = _QUOTED.sub(" ", unicodedata.normalize("NFC", lines[-1])).casefold()
-    ends = {}
-    for code in codes:
-        entry = language(code)
-        names = {
-            unicodedata.normalize("NFC", name).casefold() for name in (entry.name, entry.own_name) if name
-        }
-        end = max((_end_of(name, line) for name in names), default=-1)
-        if end >= 0:
-            ends[code] = end
-    return tuple(sorted(ends, key=lambda code: ends[code]))
-
-
-def _end_of(word: str, line: str) -> int:
-    """Where the last occurrence of a word between other characters ends; -1 where there is none."""
-    start = line.rfind(word)
-    while start >= 0:
-        end = start + len(word)
-        inside = (start > 0 and line[start - 1].isalpha()) or (end < len(line) and line[end].isalpha())
-        if not inside:
-            return end
-        start = line.rfind(word, 0, end - 1)
-    return -1

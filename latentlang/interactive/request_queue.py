@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from latentlang.errors import InputError, LatentlangError
 from latentlang.interactive.messages import Cancel, Message, PageReply, PageRequest
-from latentlang.interactive.session import CancelledError, RequestRun, Session
+from latentlang.interactive.request_run import CancelledError, RequestRun
+from latentlang.interactive.session import Session
 from latentlang.interactive.view_registry import ExplorerView, find_view
 from latentlang.models.forward import out_of_memory
 from latentlang.printable import printable

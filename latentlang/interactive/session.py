@@ -2,75 +2,27 @@
 
 from __future__ import annotations
 
-import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
-from itertools import count
-from threading import Event
 from typing import Any
 
 from latentlang import defaults
-from latentlang.arguments import check_unicode
 from latentlang.errors import InputError, unknown
-from latentlang.interactive.messages import PageReply
-from latentlang.interactive.prompt_session import PromptSession, guess, labels_of, named_languages
-from latentlang.language_names import Language
-from latentlang.language_names import languages as find_languages
-from latentlang.lens.base import Lens, LogitLens, check_lens_layers
-from latentlang.lens.tuned import as_lens
+from latentlang.interactive.prompt_session import PromptSession
+from latentlang.interactive.prompt_words import guess, labels_of, named_languages
+from latentlang.lens.base import Lens, LogitLens
 from latentlang.models import HookedLM
 from latentlang.results import Result
-from latentlang.saved import open_result
-from latentlang.tasks import Prompt, Task
+from latentlang.tasks import Task
 from latentlang.tasks.base import sources_of
 
-# Languages that are looked for at first, where the task has them; no two that share most of their words.
-FIRST = ("en", "fr", "ja", "de", "hi", "ru", "sw")
-MOST_FIRST = 8
 LOGIT = "logit"
 #: What a request calls the model without its adapter, and with it.
 BASE, TUNED = "", "adapter"
 # Prompts whose readings are kept, to go back and forth between them; one takes layers x window x d_model numbers.
 _KEPT = 6
-
-
-class CancelledError(Exception):
-    """The request is not wanted any more."""
-
-
-@dataclass(frozen=True)
-class RequestRun:
-    """One request on its way: tells how far it is, and stops where it was cancelled.
-
-    Attributes:
-        id: of the request.
-        say: called with each reply.
-        cancelled: set when nobody waits for it any more.
-    """
-
-    id: int
-    say: Callable[[PageReply], None]
-    cancelled: Event = field(default_factory=Event)
-
-    def check(self) -> None:
-        """Stop here if the request was cancelled; views call it between pieces of work.
-
-        Raises:
-            CancelledError: it was.
-        """
-        if self.cancelled.is_set():
-            raise CancelledError
-
-    def progress(self, done: int, total: int) -> None:
-        """How far it is: what the package's long calls take as ``progress=``.
-
-        Raises:
-            CancelledError: the request was cancelled.
-        """
-        self.check()
-        self.say(PageReply(id=self.id, event="progress", done=done, total=total))
 
 
 @dataclass
@@ -245,69 +197,6 @@ class Session:
         return tuple(dict.fromkeys((*(() if target in kept else (target,)), *kept)))
 
 
-def make_session(
-    model: HookedLM,
-    prompt: str | Prompt | None,
-    *,
-    task: Task,
-    languages: str | Language | Iterable[str | Language] | None = None,
-    lenses: Mapping[str, Lens] | None = None,
-    folders: Mapping[str, str] | None = None,
-    adapter_folder: str = "",
-    saved: Result[Any] | str | os.PathLike[str] | None = None,
-) -> Session:
-    """A session that begins with a prompt, or with one of the task's own.
-
-    `saved` is a result that is looked into as well, or its folder.
-
-    Raises:
-        InputError: a language without words, a task that has words in none, a prompt that is no text, or a folder
-            without a result.
-    """
-    codes = speaking(task)
-    first = first_prompt(task, codes) if prompt is None else prompt
-    check_unicode(str(first), "the prompt")
-    return Session(
-        model=model,
-        task=task,
-        languages=_chosen(task, codes, languages, first),
-        prompt=str(first),
-        lenses={LOGIT: LogitLens(), **(lenses or {})},
-        folders=dict(folders or {}),
-        adapter_folder=adapter_folder,
-        label=first.label if isinstance(first, Prompt) and first.label in labels_of(task) else None,
-        target=first.language if isinstance(first, Prompt) else "",
-        chosen=languages is not None,
-        saved=saved if saved is None or isinstance(saved, Result) else open_result(saved),
-        saved_folder="" if saved is None or isinstance(saved, Result) else os.fspath(saved),
-    )
-
-
-def named_lenses(
-    model: HookedLM, given: Iterable[Lens | str | os.PathLike[str]]
-) -> tuple[dict[str, Lens], dict[str, str]]:
-    """Fitted lenses by their kind, those of the same kind numbered; and the folders that they were read from.
-
-    Raises:
-        InputError: there is no lens in a folder, or one without some of the layers.
-        ModelError: a lens of another model.
-    """
-    lenses: dict[str, Lens] = {}
-    folders: dict[str, str] = {}
-    for each in given:
-        lens = as_lens(each, model)
-        if isinstance(lens, LogitLens):
-            continue
-        check_lens_layers(lens, range(1, model.n_layers + 1), depth=model.n_layers)
-        name = next(
-            name for number in count(1) if (name := f"{lens.name}{f' {number}' * (number > 1)}") not in lenses
-        )
-        lenses[name] = lens
-        if isinstance(each, str | os.PathLike):
-            folders[name] = os.fspath(each)
-    return lenses, folders
-
-
 def speaking(task: Task) -> tuple[str, ...]:
     """Languages the task has words in, the one it translates from included."""
     return tuple(_speaking(task))
@@ -318,43 +207,3 @@ def _speaking(task: Task) -> Iterator[str]:
         with suppress(InputError):
             if task.answers(code):
                 yield code
-
-
-def _chosen(
-    task: Task,
-    codes: tuple[str, ...],
-    asked: str | Language | Iterable[str | Language] | None,
-    prompt: str | Prompt,
-) -> tuple[str, ...]:
-    """The languages to begin with.
-
-    Raises:
-        InputError: a language without words.
-    """
-    if asked is None:
-        if len(codes) <= MOST_FIRST:
-            return codes
-        target = (
-            prompt.language if isinstance(prompt, Prompt) else "".join(named_languages(prompt, codes)[-1:])
-        )
-        kept = {target, *FIRST}
-        return tuple(code for code in codes if code in kept) or codes[:MOST_FIRST]
-    chosen = tuple(entry.code for entry in find_languages(asked))
-    for code in chosen:
-        if code not in codes:
-            raise InputError(f"the {task.name} task has no words in {code!r}; it has {', '.join(codes)}")
-    return chosen
-
-
-def first_prompt(task: Task, codes: tuple[str, ...]) -> Prompt:
-    """A prompt of the task's own, in a language in which an answer in English would be nobody's wish.
-
-    Raises:
-        InputError: the task has words in no language.
-    """
-    able = [code for code in codes if code in task.languages]
-    if not able:
-        raise InputError(f"the {task.name} task has no words in any language; give a prompt and another task")
-    code = next((code for code in ("ja", *able) if code in able and code != "en"), able[0])
-    shots = min(task.default_shots, 1)
-    return task.prompts(code, items=1, shots=shots)[0]

@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 from latentlang.errors import unknown
 from latentlang.interactive.messages import Message
-from latentlang.interactive.session import RequestRun, Session
+from latentlang.interactive.request_run import RequestRun
+from latentlang.interactive.session import Session
 
 
 class ExplorerView(Protocol):

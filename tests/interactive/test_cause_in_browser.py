@@ -10,7 +10,8 @@ import pytest
 import latentlang as ll
 from latentlang.geometry import pca
 from latentlang.interactive.server import serving
-from latentlang.interactive.session import Session, make_session
+from latentlang.interactive.session import Session
+from latentlang.interactive.session_start import make_session
 from latentlang.tasks import Concept, WordTask
 from latentlang.tasks.words import embedded_concepts
 from tests.support.devtools import Page, chromium

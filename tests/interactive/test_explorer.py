@@ -21,7 +21,9 @@ from latentlang.interactive.frozen import FROZEN, freeze
 from latentlang.interactive.messages import PageReply, PageRequest
 from latentlang.interactive.notebook import Explorer
 from latentlang.interactive.request_queue import answer
-from latentlang.interactive.session import RequestRun, Session, make_session
+from latentlang.interactive.request_run import RequestRun
+from latentlang.interactive.session import Session
+from latentlang.interactive.session_start import make_session
 from latentlang.interactive.views import grid
 from latentlang.lens import explore
 from latentlang.models import HookedLM, load

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 import latentlang as ll
-from latentlang.interactive.session import Session, make_session
+from latentlang.interactive.session import Session
+from latentlang.interactive.session_start import make_session
 from latentlang.interactive.views import patch as _patch  # noqa: F401 - it makes the view known
 from latentlang.interactive.views.patch import starting_prompts, words_wanted
 from latentlang.tasks import Concept, WordTask

@@ -9,8 +9,9 @@ import pytest
 
 from latentlang.answers import answer_sets, select_tokens, token_bytes
 from latentlang.errors import InputError
-from latentlang.interactive.prompt_session import NOT_ITS_OWN, WINDOW, PromptSession, guess, named_languages
-from latentlang.interactive.session import make_session
+from latentlang.interactive.prompt_session import NOT_ITS_OWN, WINDOW, PromptSession
+from latentlang.interactive.prompt_words import guess, named_languages
+from latentlang.interactive.session_start import make_session
 from latentlang.lens import explore
 from latentlang.models import HookedLM, load
 from latentlang.tasks import Concept, WordTask, task

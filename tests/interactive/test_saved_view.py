@@ -15,9 +15,12 @@ import latentlang as ll
 from latentlang.errors import InputError
 from latentlang.figures.scatter import aligned_signs
 from latentlang.geometry import PCAResult, pca
-from latentlang.interactive.session import Session, make_session
+from latentlang.interactive.saved_facts import saved_table
+from latentlang.interactive.saved_points import pca_points
+from latentlang.interactive.session import Session
+from latentlang.interactive.session_start import make_session
 from latentlang.interactive.views import saved as _saved  # noqa: F401 - it makes the view known
-from latentlang.interactive.views.saved import describe_saved, pca_points, saved_table
+from latentlang.interactive.views.saved import describe_saved
 from latentlang.lens import MultilingualLensResult
 from latentlang.provenance import Provenance
 from latentlang.results import Result

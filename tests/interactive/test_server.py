@@ -17,8 +17,8 @@ from latentlang.errors import InputError
 from latentlang.interactive import view_registry
 from latentlang.interactive.messages import Cancel, Message, PageReply, PageRequest
 from latentlang.interactive.request_queue import RequestQueue
+from latentlang.interactive.request_run import RequestRun
 from latentlang.interactive.server import check_port, serving
-from latentlang.interactive.session import RequestRun
 
 
 class _Arguments(Message):

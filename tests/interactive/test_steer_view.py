@@ -10,7 +10,8 @@ import latentlang as ll
 from latentlang.causal.prompt_steering import ARMS
 from latentlang.causal.trace_switch import find_switch, latest_language
 from latentlang.interactive.messages import PageReply
-from latentlang.interactive.session import Session, make_session
+from latentlang.interactive.session import Session
+from latentlang.interactive.session_start import make_session
 from latentlang.interactive.token_owners import token_owners
 from latentlang.interactive.views import steer as _steer  # noqa: F401 - it makes the view known
 from latentlang.tasks import Concept, WordTask

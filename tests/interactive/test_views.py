@@ -15,7 +15,9 @@ from latentlang.interactive.kept_owners import KnownTokens, kept_tokens
 from latentlang.interactive.messages import PageReply, PageRequest, read_message
 from latentlang.interactive.numbers import plain
 from latentlang.interactive.request_queue import answer
-from latentlang.interactive.session import RequestRun, Session, make_session, named_lenses
+from latentlang.interactive.request_run import RequestRun
+from latentlang.interactive.session import Session
+from latentlang.interactive.session_start import make_session, named_lenses
 from latentlang.interactive.view_registry import names
 from latentlang.interactive.views import grid
 from latentlang.language_names import language

@@ -20,8 +20,8 @@ from latentlang.errors import InputError
 from latentlang.interactive import view_registry
 from latentlang.interactive.messages import Message
 from latentlang.interactive.page import explorer_page, script_data
+from latentlang.interactive.request_run import RequestRun
 from latentlang.interactive.server import serving
-from latentlang.interactive.session import RequestRun
 from latentlang.language_names import language
 
 LAYERS = 18

@@ -6,7 +6,8 @@ from typing import Any
 
 from latentlang.interactive.messages import PageReply, PageRequest
 from latentlang.interactive.request_queue import answer
-from latentlang.interactive.session import RequestRun, Session
+from latentlang.interactive.request_run import RequestRun
+from latentlang.interactive.session import Session
 
 
 def ask(session: Session, view: str, after: int | None = None, **arguments: Any) -> list[PageReply]:

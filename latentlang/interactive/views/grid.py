@@ -12,9 +12,10 @@ from latentlang import defaults
 from latentlang.interactive.loading_code import lens_option, loading_lines
 from latentlang.interactive.messages import Message
 from latentlang.interactive.page_cells import cell_records
-from latentlang.interactive.prompt_session import Cells
+from latentlang.interactive.prompt_readings import Cells
 from latentlang.interactive.reliability import unreliable_layers
-from latentlang.interactive.session import BASE, LOGIT, RequestRun, Session
+from latentlang.interactive.request_run import RequestRun
+from latentlang.interactive.session import BASE, LOGIT, Session
 from latentlang.interactive.token_owners import TokenOwners, learn_owners, token_owners, words_of
 from latentlang.interactive.view_registry import register
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from latentlang.interactive.language_prompts import example_prompts
 from latentlang.interactive.messages import Message, NoArguments
-from latentlang.interactive.session import BASE, RequestRun, Session
+from latentlang.interactive.request_run import RequestRun
+from latentlang.interactive.session import BASE, Session
 from latentlang.interactive.view_registry import names, register
 from latentlang.interactive.views.saved import describe_saved
 from latentlang.language_names import language

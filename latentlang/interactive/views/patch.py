@@ -14,7 +14,8 @@ from latentlang.causal.pairs import pair_prompts
 from latentlang.interactive.loading_code import loading_lines
 from latentlang.interactive.messages import Message, NoArguments
 from latentlang.interactive.numbers import plain
-from latentlang.interactive.session import BASE, RequestRun, Session
+from latentlang.interactive.request_run import RequestRun
+from latentlang.interactive.session import BASE, Session
 from latentlang.interactive.token_owners import token_owners, words_of
 from latentlang.interactive.view_registry import register
 

@@ -13,7 +13,8 @@ from latentlang.causal.prompt_steering import ARMS, STRENGTH, TOKENS, LanguageMe
 from latentlang.causal.trace_switch import find_switch, latest_language
 from latentlang.interactive.loading_code import loading_lines
 from latentlang.interactive.messages import Message
-from latentlang.interactive.session import BASE, RequestRun, Session
+from latentlang.interactive.request_run import RequestRun
+from latentlang.interactive.session import BASE, Session
 from latentlang.interactive.token_owners import learn_owners, token_owners, words_of
 from latentlang.interactive.view_registry import register
 

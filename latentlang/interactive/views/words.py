@@ -11,8 +11,9 @@ from pydantic import Field
 from latentlang.interactive.loading_code import lens_option, loading_lines
 from latentlang.interactive.messages import Message
 from latentlang.interactive.numbers import plain
-from latentlang.interactive.prompt_session import WordCurve
-from latentlang.interactive.session import BASE, LOGIT, RequestRun, Session
+from latentlang.interactive.prompt_readings import WordCurve
+from latentlang.interactive.request_run import RequestRun
+from latentlang.interactive.session import BASE, LOGIT, Session
 from latentlang.interactive.token_owners import token_owners, words_of
 from latentlang.interactive.view_registry import register
 
