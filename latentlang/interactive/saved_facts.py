@@ -11,6 +11,7 @@ import pandas as pd
 
 from latentlang.errors import InputError, unknown
 from latentlang.language_names import language
+from latentlang.models import HookedLM
 from latentlang.results import Result
 
 #: Rows of a table that are sent.
@@ -48,6 +49,33 @@ def saved_table(result: Result[Any], *, sort: str | None, descending: bool) -> d
         "rows": [[_cell(value) for value in row] for row in rows.itertuples(index=False, name=None)],
         "total": len(table),
     }
+
+
+def of_another_model(result: Result[Any], model: HookedLM) -> str:
+    """A sentence where a result was made with another model or adapter than a page looks into; empty where it was not.
+
+    Args:
+        result: the result.
+        model: what the page looks into.
+    """
+    made = result.provenance
+    both = made.revision, model.revision
+    # a commit and a hash of files say nothing of each other; they differ in length
+    known = both[0] is not None and both[1] is not None and len(both[0]) == len(both[1])
+    if (both[0] != both[1]) if known else (made.model != model.name):
+        ours = model.name
+        theirs = made.model
+        if theirs == ours:
+            theirs, ours = f"{theirs} in the revision {both[0]}", f"{ours} in the revision {both[1]}"
+    elif made.adapter not in (None, model.adapter):
+        theirs = f"{made.model} with the adapter {made.adapter}"
+        ours = model.name if model.adapter is None else f"{model.name} with the adapter {model.adapter}"
+    else:
+        return ""
+    return (
+        f"This result was made with {theirs}; this page looks into {ours}. What is opened in the grid from here is "
+        f"read from {model.name} as it is on this page, not from the model of the result."
+    )
 
 
 def result_words(result: Result[Any]) -> str:

@@ -67,6 +67,36 @@ def test_the_page_is_told_what_it_is(lens: MultilingualLensResult, points: PCARe
     assert (describe_saved(points) or {})["panes"] == ["points"]
 
 
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        ({}, ""),
+        ({"model": "a copy of it"}, ""),  # the revision tells
+        ({"model": "other", "revision": "0" * 7}, "made with other; this page looks into pocket."),
+        ({"model": "other", "revision": None}, "made with other; this page looks into pocket."),
+        (
+            {"revision": "0"},
+            "made with pocket in the revision 0; this page looks into pocket in the revision",
+        ),
+        ({"adapter": "mine"}, "made with pocket with the adapter mine; this page looks into pocket."),
+    ],
+)
+def test_a_result_of_another_model_says_so(
+    lens: MultilingualLensResult, made: dict[str, Any], said: str
+) -> None:
+    revision = lens.provenance.revision
+    assert revision is not None
+    if made.get("revision") == "0":
+        made = {"revision": "0" * len(revision)}
+        said = said.replace("revision 0", f"revision {made['revision']}")
+    text = part(replace(lens, provenance=replace(lens.provenance, **made)), what="words")["text"]
+    first, _, rest = text.partition("\n")
+    if said:
+        assert said in first and "not from the model of the result" in first and rest == lens.describe()
+    else:
+        assert text == lens.describe()
+
+
 def test_a_heat_map_is_the_means_over_items(lens: MultilingualLensResult) -> None:
     heat = part(lens, what="heat", target="ja")
     assert heat["targets"] == ["de", "ja"] and heat["target"] == "ja"
@@ -169,7 +199,8 @@ def test_of_any_kind_there_is_the_table_sorted_whole_and_cut_after(lens: Multili
     assert [row[1] for row in found["rows"]] == pytest.approx(values.tolist(), rel=1e-5)
     assert found["numbers"] == [False, True, False]
     assert all(len(row[2]) <= 301 for row in found["rows"]) and found["rows"][0][0].startswith("<b>")
-    assert part(result, what="words")["text"] == ""
+    text = part(result, what="words")["text"]  # no sentences of its own, and of another model
+    assert text.startswith("This result was made with m;") and "\n" not in text
     unsorted = saved_table(result, sort=None, descending=False)
     assert [row[1] for row in unsorted["rows"][:6]] == [
         None,

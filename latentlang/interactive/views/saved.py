@@ -14,6 +14,7 @@ from latentlang.interactive.messages import Message
 from latentlang.interactive.request_run import RequestRun
 from latentlang.interactive.saved_facts import (
     MOST_ROWS,
+    of_another_model,
     provenance_lines,
     result_languages,
     result_words,
@@ -34,8 +35,9 @@ class SavedArguments(Message):
     """What is wanted of the result.
 
     Attributes:
-        what: ``words``, what it says; ``table``, its first rows; of a lens in all languages ``heat``, ``items`` of a
-            cell and one ``item``; of a PCA ``points``, and ``prompts`` of some of them.
+        what: ``words``, what it says, after which model it is of where that is another; ``table``, its first rows; of
+            a lens in all languages ``heat``, ``items`` of a cell and one ``item``; of a PCA ``points``, and ``prompts``
+            of some of them.
         sort: column that the table is sorted by; None as it is.
         descending: the largest first.
         target: target language; None for the first.
@@ -107,7 +109,11 @@ class SavedView:
         result = saved_of(session)
         what = arguments.what
         if what == "words":
-            yield {"text": result_words(result)}
+            yield {
+                "text": "\n".join(
+                    filter(None, [of_another_model(result, session.model), result_words(result)])
+                )
+            }
         elif what == "table":
             yield saved_table(result, sort=arguments.sort, descending=arguments.descending)
         elif isinstance(result, MultilingualLensResult) and what == "heat":
