@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from queue import SimpleQueue
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from typing import Any
 
 from pydantic import ValidationError
@@ -112,7 +112,7 @@ class RequestQueue:
                         run.cancelled.set()
                 return
             channel = page, message.channel or message.view
-            run = RequestRun(message.id, say)
+            run = _run_of(message, say)
             older = self._newest.get(channel)
             # Two requests that a browser sends at once may come in the other order; ids say which is the newer.
             if older is not None and older.id > run.id:
@@ -151,3 +151,20 @@ class RequestQueue:
         """Take a request that has its last reply from the newest of the channels."""
         with self._lock:
             self._newest = {name: other for name, other in self._newest.items() if other is not run}
+
+
+def _run_of(message: PageRequest, say: Callable[[PageReply], None]) -> RequestRun:
+    """A request that ends where its page cannot be told anything any more: its comm or its kernel is closing.
+
+    What goes wrong there is of that page alone: the thread that answers lives on for the others.
+    """
+    gone = Event()
+
+    def tell(reply: PageReply) -> None:
+        try:
+            say(reply)
+        except Exception as error:
+            logger.debug("the page of request %d cannot be told anything", message.id, exc_info=error)
+            gone.set()
+
+    return RequestRun(message.id, tell, gone)

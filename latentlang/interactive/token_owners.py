@@ -100,6 +100,8 @@ def learn_owners(session: Session) -> Event:
             keep_tokens(token_bytes(session.model.tokenizer), session.speaking, known)
         except InputError as error:  # one language alone, or one without embedded text
             logger.debug("no table of tokens and languages: %s", error)
+        except Exception as error:  # cells are coloured by script and whole words then
+            logger.debug("the table of tokens and languages could not be made", exc_info=error)
         finally:
             done.set()
 

@@ -122,6 +122,21 @@ def test_a_request_that_waits_can_be_cancelled_and_the_thread_outlives_errors(sl
     queue.close()
 
 
+def test_a_page_that_cannot_be_told_anything_ends_its_request_and_no_other(slow, heard):
+    def closed(_reply: PageReply) -> None:
+        raise RuntimeError("the comm is closed")
+
+    queue = RequestQueue(None)
+    queue.take(_ask(1, "untold"), closed, page="closed")
+    assert slow.ended.get(timeout=20) == "untold"  # nobody hears it, and it need not be let go on
+    queue.take(_ask(2, "waiting"), closed, page="closed")
+    queue.take(Cancel(cancel=2), closed, page="closed")
+    slow.go_on.set()
+    queue.take(_ask(1), heard.put)
+    assert _last(heard) == {1: "done"}
+    queue.close()
+
+
 def test_the_end_of_an_answer_lets_others_go_first(slow, heard):
     queue = RequestQueue(None)
     queue.take(_ask(1, "pause"), heard.put)

@@ -273,8 +273,14 @@ def test_an_error_that_nobody_foresaw_is_one_line_too(session, monkeypatch):
     def fail(*_given, **_options):
         raise RuntimeError("CUDA out of memory.\nTried to allocate 2 GiB")
 
-    monkeypatch.setattr(session.model, "activations", fail)
-    assert "not enough memory" in refused(session, "grid", prompt="another")
+    def end(*_given, **_options):
+        raise MemoryError
+
+    for memory_ends in (fail, end):
+        with monkeypatch.context() as patch:
+            patch.setattr(session.model, "activations", memory_ends)
+            assert "not enough memory" in refused(session, "grid", prompt="another")
+        assert parts(session, "grid", prompt="another")
 
     def break_(*_given, **_options):
         raise KeyError("x\n\x1b[1m")
