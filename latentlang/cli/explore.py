@@ -69,12 +69,13 @@ def explore(
     from latentlang.interactive.token_owners import prepare
     from latentlang.lens.tuned import check_saved_lens
     from latentlang.saved import open_result
+    from latentlang.storage.files import check_out_file
 
     # Everything that can be wrong and is cheap to see comes before the model.
     if prompt is not None and not prompt.strip():
         raise InputError("--prompt is empty; give the text to look into, or leave it out")
     if out is not None:
-        _check_file(out)
+        check_out_file(out, example="page.html")
     else:
         check_port(port)
     for folder in lens or ():
@@ -111,18 +112,6 @@ def explore(
         with suppress(KeyboardInterrupt):
             Event().wait()
     console.print("ended")
-
-
-def _check_file(path: Path) -> None:
-    """Refuse, before anything is computed, a file that cannot be written.
-
-    Raises:
-        InputError: it is a folder, or in none.
-    """
-    if path.is_dir():
-        raise InputError(f"--out {path} is a folder; name a file, e.g. {path / 'page.html'}")
-    if not path.parent.is_dir():
-        raise InputError(f"--out {path}: there is no folder {path.parent}; make it, or name another")
 
 
 def _open(address: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import socket
 from http.client import HTTPConnection
@@ -62,12 +64,23 @@ def test_a_file_is_written_in_place_of_serving(monkeypatch, tmp_path, capsys):
     assert capsys.readouterr().out == f"wrote {page}\n"
 
 
+def test_a_full_disk_is_told_before_anything_is_read(monkeypatch, tmp_path, capsys):
+    def full(*_given):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("latentlang.storage.files._try_writing", full)
+    monkeypatch.setattr("latentlang.models.loading.load", lambda *_given, **_options: pytest.fail("loaded"))
+    assert main(["explore", "--out", str(tmp_path / "page.html")]) == 2
+    assert "no space left" in capsys.readouterr().err and not [*tmp_path.iterdir()]
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [
         (["--prompt", " "], "--prompt is empty"),
         (["--out", "."], "is a folder; name a file"),
-        (["--out", "none/page.html"], "there is no folder none"),
+        (["--out", "none/page.html"], "there is no folder 'none'"),
+        (["--out", "/proc/page.html"], "cannot write to the folder '/proc'"),
         (["--lens", "nowhere"], "nowhere"),
         (["--saved", "nowhere"], "nowhere"),
         (["--lang", "eo"], "no words in 'eo'"),

@@ -37,10 +37,12 @@ def check(
     from latentlang.cli.records import rows_record
     from latentlang.errors import InputError
     from latentlang.instructions.filtering import check_dialogues
-    from latentlang.storage.files import write_text
+    from latentlang.storage.files import check_out_file, write_text
 
     if out is not None and out.suffix != ".csv":
         raise InputError(f"{str(out)!r}: findings are written as a table, .csv; name such a file")
+    if out is not None:
+        check_out_file(out, example="findings.csv")
     given = looking.looked_at(
         data, data_lang, against, against_lang,
         checks=checks, pair_by=pair_by, answers_anew=answers_anew, among=among,
