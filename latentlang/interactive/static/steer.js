@@ -122,7 +122,7 @@ function mount(app) {
       return;
     }
     state.head = null;
-    state.arms = Object.fromEntries(Object.keys(ARMS).map(arm => [arm, { tokens: [], step: null, to: null, done: false }]));
+    state.arms = Object.fromEntries(Object.keys(ARMS).map(arm => [arm, { tokens: [], step: null, to: null, circle: null, done: false }]));
     draw();
     stop.disabled = false;
     element.classList.add("working");
@@ -141,7 +141,7 @@ function mount(app) {
             tellAbout();
           }
           arm.tokens.push(...data.tokens);
-          Object.assign(arm, { step: data.switch ?? null, to: data.to ?? null, done: data.done });
+          Object.assign(arm, { step: data.switch ?? null, to: data.to ?? null, circle: data.circle ?? null, done: data.done });
           drawArm(data.arm);
         } else {
           state.head = data;
@@ -182,7 +182,7 @@ function mount(app) {
   const mark = code => h("strong", {}, languageMark(app, code), ` ${app.languageName(code)}`);
 
   function drawArm(name) {
-    const { tokens: written, step, to, done } = state.arms[name];
+    const { tokens: written, step, to, circle, done } = state.arms[name];
     const { text, note } = boxes[name];
     text.replaceChildren(...written.map((token, place) => {
       const { slot } = app.colours(token.language);
@@ -195,8 +195,10 @@ function mount(app) {
       return place === step ? h("span", { class: "at-switch" }, h("span", { class: "flag" }, `→ ${to}`), span) : span;
     }), ...(written.length ? [] : [h("span", { class: "quietly" }, done ? "nothing: the text ends here" : "…")]));
     const ending = step === null ? "no switch of language is seen" : `switches to ${app.languageName(to)} at token ${step + 1} of ${written.length}`;
-    note.textContent = step === null && !done ? "" : [ending, languagesOf(written)].filter(Boolean).join("; ");
+    note.textContent = step === null && !done ? "" : [ending, languagesOf(written), circlesFrom(circle)].filter(Boolean).join("; ");
   }
+
+  const circlesFrom = circle => (circle === null ? "" : `from token ${circle + 1} on it only repeats itself, which says nothing of a language`);
 
   // "3 of 24 tokens are German, 1 Japanese"
   function languagesOf(written) {

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import Field
 
+from latentlang.answers.repeats import circle_start
 from latentlang.causal.prompt_steering import ARMS, STRENGTH, TOKENS, LanguageMeans, PromptSteering
 from latentlang.causal.trace_switch import find_switch, latest_language
 from latentlang.interactive.loading_code import loading_lines
@@ -47,11 +48,12 @@ class SteerArguments(Message):
 
 @dataclass(frozen=True)
 class SteerView:
-    """A part ``wanted, asked, layers, lengths, from``; then one an arm and token: ``arm, tokens, switch, done``.
+    """A part ``wanted, asked, layers, lengths, from``; then one an arm and token: ``arm, tokens, switch, circle``.
 
     ``tokens`` are the new ones since the arm's last part, ``switch`` the place of the first token of the arm from which
     on its text is in another language than the prompt's end (``from``; where none of its tokens is of a language, than
-    the one asked for), with ``to``, its language. Progress is that of
+    the one asked for), with ``to``, its language. ``circle`` is the place from which on an arm only repeats itself: a
+    token that stands there again and again is no switch of language. Progress is that of
     the activations that a direction is made of, the first time a language is asked for. Whose tokens are is known by
     their script until a table of the vocabulary is made; where that was not yet there, each arm is told once more, with
     ``again``, as soon as it is.
@@ -91,12 +93,13 @@ class SteerView:
         done: set[str] = set()
 
         def told(arm: str, tokens: Sequence[int], *, ends: bool) -> dict[str, Any]:
+            circle = circle_start(written[arm])
             found = find_switch(
-                [owners.of(token, words) for token in written[arm]], begun() or steering.asked
+                [owners.of(token, words) for token in written[arm][:circle]], begun() or steering.asked
             )
             return {
                 "arm": arm, "tokens": [owners.record(token, words) for token in tokens], "done": ends,
-                "switch": found and found.step, "to": found and found.language,
+                "switch": found and found.step, "to": found and found.language, "circle": circle,
             }  # fmt: skip
 
         with session.state(arguments.adapter), closing(steering.write()) as steps:
