@@ -388,7 +388,9 @@ class _First:
         rows, device = chunks.rows, chunks.device
         self._ids, self._columns, self._layers = sets.ids.to(device), columns, layers
         self.inside = torch.full((rows, len(sets.ids) + 1), -torch.inf, device=device)
-        self._targets = torch.empty((rows, 0), dtype=torch.long, device=device) if targets is None else targets
+        self._targets = (
+            torch.empty((rows, 0), dtype=torch.long, device=device) if targets is None else targets
+        )
         self.target_logits = torch.full(self._targets.shape, -torch.inf, device=device)
         self._top = min(top, chunks.vocabulary)
         self.best = torch.full((rows, 0), -torch.inf, device=device)
