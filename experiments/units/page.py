@@ -617,7 +617,9 @@ def _cents(share: float) -> str:
 
 
 def _signed(share: float) -> str:
-    return f"{100 * share:+.2f}%"
+    per_cent = 100 * share
+    places = sum(abs(per_cent) < least for least in (10, 100))  # three digits, as far as they say something
+    return f"{per_cent:+.{places}f}%"
 
 
 def _number(value: float, places: int) -> str:
