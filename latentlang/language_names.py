@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -29,6 +30,7 @@ xh xho_Latn|yo yor_Latn|zu zul_Latn
 _COUNTRIES = {
     "jp": "ja", "cn": "zh", "gr": "el", "cz": "cs", "dk": "da", "ua": "uk", "vn": "vi", "ir": "fa", "il": "he",
     "rs": "sr", "kz": "kk", "ge": "ka", "bd": "bn", "np": "ne", "kh": "km", "pk": "ur",
+    "by": "be", "tj": "tg", "ph": "fil",
 }  # fmt: skip
 # Codes that are a language's and a country's both: what is likely meant where nothing is there in the language.
 _ALSO_COUNTRIES = {
@@ -148,6 +150,19 @@ def _own_names() -> dict[str, str]:
     return names
 
 
+@lru_cache(maxsize=1)
+def _plain_names() -> dict[str, str]:
+    """Names in Latin letters as they are typed without their accents (``"maori"``, ``"turkce"``)."""
+    names: dict[str, str] = {}
+    for entry in _table().values():
+        for name in (entry.name, entry.own_name):
+            letters = unicodedata.normalize("NFD", name.casefold())
+            plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
+            if plain.isascii():
+                names.setdefault(plain, entry.code)
+    return names
+
+
 GROUPS: dict[str, tuple[str, ...]] = {
     "paper20": tuple(_PAPER20.split()),
     "flores101": tuple(_table()),  # 101 languages, Chinese in both scripts
@@ -174,7 +189,7 @@ def language(value: str | Language) -> Language:
     if entry is None:
         code = _aliases().get(text.casefold())
         entry = _table()[code] if code else _unlisted(text.casefold()) or _from_cldr(text)
-    if entry is None and (named := _own_names().get(text.casefold())):
+    if entry is None and (named := _own_names().get(text.casefold()) or _plain_names().get(text.casefold())):
         entry = _table()[named]
     if entry is None and "," in text:
         raise InputError(f"one language is wanted here, not {shown(text)}; name one")

@@ -20,6 +20,13 @@ def test_a_language_is_found_by_every_usual_name(value):
     assert language(value) == Language("ja", "jpn_Jpan", "Jpan")
 
 
+@pytest.mark.parametrize(
+    ("typed", "code"), [("maori", "mi"), ("Turkce", "tr"), ("francais", "fr"), ("by", "be"), ("PH", "fil")]
+)
+def test_names_without_accents_and_countries_codes_are_understood(typed, code):
+    assert language(typed).code == code
+
+
 def test_own_names_are_in_their_own_script():
     assert language("fr").own_name == "Français"
     assert language("zh").own_name == "中文"
