@@ -16,6 +16,7 @@ from unicodedata import normalize
 
 from latentlang.errors import InputError
 from latentlang.language_names import language as find_language
+from latentlang.paths import given_path, is_file
 from latentlang.tasks.cleaning import without_marks
 from latentlang.tasks.files import PathLike, folder, read_json
 from latentlang.tasks.labels import ENGLISH, Kind, gold_words, languages_of
@@ -23,6 +24,8 @@ from latentlang.tasks.labels import ENGLISH, Kind, gold_words, languages_of
 _NAME = re.compile(
     r"(?P<stem>.+)_(?P<code>[A-Za-z]{2,3}(?:[-_][A-Za-z]+)?)(?P<count>\d+)_test\.json", re.IGNORECASE
 )
+# Of a table, which holds words.
+_TABLES = (".csv", ".tsv")
 _FULL_STOPS = ".。।"
 # An exchange of labels is believed when it explains this many parallel items without exception.
 _ENOUGH_TO_TELL = 30
@@ -69,6 +72,12 @@ class PaperFiles:
             InputError: no such folder, no file of this task, two files for one language, or an unknown label.
         """
         self.kind = kind
+        path = given_path(data)
+        if path.suffix.casefold() in _TABLES and is_file(path):
+            raise InputError(
+                f"{path} is a table, and {kind.name} is read from a folder in the paper's layout; a table of words "
+                "is read by the tasks translation, repetition and cloze"
+            )
         self.root = folder(data)
         self._paths = _find(kind, self.root)
         self._accept: dict[str, str] = {}

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from unicodedata import normalize
 
-from latentlang.errors import InputError
+from latentlang.errors import InputError, shown
 from latentlang.language_names import language as find_language
 from latentlang.paths import given_path, is_file, is_folder
 from latentlang.tasks.cleaning import CONTROL, FULL_WIDTH, clean_word, why_unusable, without_marks
@@ -40,6 +40,8 @@ _KNOWN = (*_NEEDED, _SENTENCE, "error")
 _NO_ERROR = ("", "no error")
 _DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons"}
 _SUFFIXES = (".csv", ".tsv")
+# Characters of a column's name that an error shows.
+_LONGEST_NAME = 60
 _FULL_STOPS = ".。।"
 _COLONS = ":："
 
@@ -195,11 +197,14 @@ def _is_table(path: Path) -> bool:
 def _delimiter(text: str) -> str:
     """What parts the columns: the first that gives the columns there must be; a comma where none does."""
     header = text.lstrip("\r\n").partition("\n")[0]
-    for delimiter in _DELIMITERS:
-        names = [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
+    parted = {
+        delimiter: [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
+        for delimiter in _DELIMITERS
+    }
+    for delimiter, names in parted.items():
         if {name.casefold() for name in names}.issuperset(_NEEDED) or _languages_of(names):
             return delimiter
-    return ","
+    return max(parted, key=lambda delimiter: len(parted[delimiter]))
 
 
 def _languages_of(columns: Sequence[str]) -> list[str]:
@@ -212,6 +217,18 @@ def _languages_of(columns: Sequence[str]) -> list[str]:
     return [*([_ROW_NAMES] if named else []), *codes] if ENGLISH in codes and len(codes) > 1 else []
 
 
+def _strange(columns: Sequence[str]) -> list[str]:
+    """Columns that name no language, beside English and another one; what may come first is not among them."""
+    codes = {}
+    for name in columns[columns[:1] == [_ROW_NAMES] :]:
+        try:
+            codes[name] = find_language(name).code
+        except InputError:
+            codes[name] = ""
+    named = {code for code in codes.values() if code}
+    return [name for name, code in codes.items() if not code] if ENGLISH in named and len(named) > 1 else []
+
+
 def _columns(path: Path, names: Sequence[str]) -> tuple[list[str], bool]:
     """The header as this module calls its columns, and whether that is how it is written.
 
@@ -220,7 +237,15 @@ def _columns(path: Path, names: Sequence[str]) -> tuple[list[str], bool]:
     """
     columns = [name.strip() for name in names]
     folded = [name.casefold() if name.casefold() in _KNOWN else name for name in columns]
-    if missing := [name for name in _NEEDED if name not in folded]:
+    missing = [name for name in _NEEDED if name not in folded]
+    if missing and (strange := _strange(columns)):
+        named = ", ".join(shown(name, most=_LONGEST_NAME) for name in strange)
+        raise InputError(
+            f"{path}: {named} {'names no language' if len(strange) == 1 else 'name no languages'}; where a row is one "
+            f"word, each column but a first one called {_ROW_NAMES} is a language: leave out or rename others, and "
+            "write x- before a language that no list has (x-mine)"
+        )
+    if missing:
         raise InputError(
             f"{path} has no column {', '.join(map(repr, missing))}; it has "
             f"{', '.join(map(repr, columns)) or 'none'}; {_HEADER_HINT}"

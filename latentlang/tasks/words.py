@@ -19,6 +19,7 @@ from latentlang.language_names import languages as find_languages
 from latentlang.seeding import shuffled
 from latentlang.tasks.base import Prompt, Task, check_language, pick
 from latentlang.tasks.cleaning import CONTROL, why_unusable, without_marks
+from latentlang.text import counted
 
 #: Languages to translate from: the first that is not the target; None for no translation.
 Sources = str | Language | Iterable[str | Language] | None
@@ -185,7 +186,8 @@ class WordTask(Task):
             raise InputError(f"{self.name} into {code!r} has none of the words that are asked")
         if not chosen or len(examples) < shots:
             raise InputError(
-                f"{shots} few-shot examples leave no items: {self.name} into {code!r} has {len(named)} words; "
+                f"{shots} few-shot examples leave no items: {self.name} into {code!r} has "
+                f"{counted(len(named), 'word')}; "
                 "ask for fewer --shots"
             )
         few_shot = "".join(

@@ -253,6 +253,9 @@ def test_bad_folders_are_named(tmp_path):
     file = write_json(tmp_path / "snli_en600_test.json", GOOD)
     with pytest.raises(InputError, match="is a file, not a folder"):
         task("nli", data=file)
+    (tmp_path / "words.csv").write_text("id,en,fr\n1,dog,chien\n", encoding="utf-8")
+    with pytest.raises(InputError, match="a table of words is read by the tasks translation"):
+        task("nli", data=tmp_path / "words.csv")
     with pytest.raises(InputError, match=r"no paraphrase data in .*paws_en500_test.json"):
         task("paraphrase", data=tmp_path)
     write_json(tmp_path / "snli_en12_test.json", GOOD)

@@ -195,6 +195,11 @@ def test_rows_marked_as_errors_and_rows_without_a_word_are_counted(tmp_path):
     [
         (b"", "is empty"),
         (
+            b"id\tcategory\ten\tfr\n1\tanimal\tdog\tchien\n",
+            "'category' names no language; where a row is one word",
+        ),
+        (b"en,fr,toki pona,kind\ndog,chien,soweli,a\n", "'toki pona', 'kind' name no languages; where"),
+        (
             b"lang,word_original\nde,house\n",
             "has no column 'word_translation'; it has 'lang', 'word_original'",
         ),
