@@ -14,6 +14,7 @@ from latentlang.cli import options
 from latentlang.cli.cluster_options import ClusterOptions
 from latentlang.cli.exit_codes import CommandInterrupt
 from latentlang.errors import InputError
+from latentlang.text import counted
 
 if TYPE_CHECKING:
     from latentlang.activations import ActivationStore
@@ -185,7 +186,13 @@ def _what_was_kept(out: Path) -> str:
     except InputError:
         return "interrupted; nothing was written"
     kept = rows_kept(out, manifest)
-    return f"interrupted; {kept} of {manifest.rows} prompts are kept in {out}: run the same command again to go on"
+    if not kept:
+        return f"interrupted; no prompt is kept in {out} yet: the same command begins again"
+    verb = "is" if kept == 1 else "are"
+    return (
+        f"interrupted; {kept:,} of {counted(manifest.rows, 'prompt')} {verb} kept in {out}: run the same command again "
+        "to go on"
+    )
 
 
 def _record(store: ActivationStore, *, before: int) -> dict[str, Any]:

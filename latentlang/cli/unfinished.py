@@ -28,13 +28,11 @@ def keeping_languages(folder: Path, targets: Sequence[str]) -> Iterator[None]:
         if not names:
             forget(folder)
             raise
-        kept = (
-            f"{len(names)} of {len(targets)} languages ({', '.join(names)}) are kept in {folder.parent}: run "
-            "the same command again to go on"
-        )
+        kept = f"{_languages(names, targets)} kept in {folder.parent}: run the same command again to go on"
         if isinstance(error, KeyboardInterrupt):
             raise CommandInterrupt(f"interrupted; {kept}") from None
-        if isinstance(error, LatentlangError):
+        # Where all are kept, the same command would end the same way.
+        if isinstance(error, LatentlangError) and len(names) < len(targets):
             raise type(error)(f"{error} ({kept})") from error
         raise
 
@@ -56,9 +54,13 @@ def keeping_counts(folder: Path, codes: Sequence[str]) -> AbstractContextManager
         folder: where finished languages lie, in the command's output folder.
         codes: of all languages that are asked for.
     """
-    return _keeping(
-        folder, lambda names: f"{counted(len(names), 'language')} of {len(codes)} ({', '.join(names)}) are"
-    )
+    return _keeping(folder, lambda names: _languages(names, codes))
+
+
+def _languages(names: Sequence[str], all_of_them: Sequence[str]) -> str:
+    """Subject and verb: ``1 of 8 languages (en) is``."""
+    verb = "is" if len(names) == 1 else "are"
+    return f"{len(names)} of {counted(len(all_of_them), 'language')} ({', '.join(names)}) {verb}"
 
 
 @contextmanager

@@ -76,7 +76,7 @@ def test_a_unit_that_fails_ends_the_command_with_what_is_kept(run, tmp_path, mon
         assert outcome.code == 2
         last = outcome.err.splitlines()[-1]
         assert "error: 1 unit failed, de: its worker was lost 5 times (killed)" in last
-        assert f"1 of 2 languages (ja) are kept in {command[0]}: run the same command again to go on" in last
+        assert f"1 of 2 languages (ja) is kept in {command[0]}: run the same command again to go on" in last
     assert run("lens", "--lang", "ja,de", "--items", "3", "--out", "lens").code == 0
 
 
@@ -94,7 +94,7 @@ def test_an_interrupt_says_what_is_kept(run, monkeypatch):
     stopped.workers = 1
     monkeypatch.setattr(running, "RayPool", lambda *_args, **_options: stopped)
     outcome = run("lens", "--lang", "ja,de", "--items", "3", "--out", "lens", *SHARED)
-    assert outcome.code == 130 and "1 of 2 languages (ja) are kept in lens" in outcome.err
+    assert outcome.code == 130 and "1 of 2 languages (ja) is kept in lens" in outcome.err
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_it_says_what_is_kept_and_goes_on(text, tmp_path):
     stopped = warm_process("-c", _STOPPED, out, "3", text)
     assert (stopped.code, stopped.out) == (130, "")
     assert stopped.err.splitlines()[-1] == (
-        f"latentlang: interrupted; 2 languages of 3 (en, hi) are kept in {out}: run the same command again to go on"
+        f"latentlang: interrupted; 2 of 3 languages (en, hi) are kept in {out}: run the same command again to go on"
     )
     # one language is left: an interrupt at a second one is never met
     assert warm_process("-c", _STOPPED, out, "2", text).code == 0

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from latentlang.causal import PivotUseResult
+from latentlang.cli.unfinished import keeping_languages
+from latentlang.errors import InputError
 
 
 def test_it_prints_a_row_a_language_in_80_columns_and_writes_the_result(run, tmp_path, monkeypatch):
@@ -68,10 +70,22 @@ def test_an_interrupted_run_says_what_is_kept_and_goes_on(run, tmp_path, monkeyp
     command = ("pivot", "--lang", "de,ja", "--items", "3", "--layers", "7", "--out", "out")
     outcome = run(*command)
     assert (outcome.code, outcome.err) == (
-        130, "latentlang: interrupted; 1 of 2 languages (de) are kept in out: run the same command again to go on\n"
+        130, "latentlang: interrupted; 1 of 2 languages (de) is kept in out: run the same command again to go on\n"
     )  # fmt: skip
     assert run(*command).code == 0
     assert languages == ["de", "ja", "ja"] and not (tmp_path / "out" / ".unfinished").exists()
+
+
+def test_an_error_after_the_last_language_is_not_to_be_gone_on_from(tmp_path, monkeypatch):
+    from latentlang.models import finished_languages
+
+    monkeypatch.setattr(finished_languages, "finished_names", lambda _folder: ["de"])
+    with pytest.raises(InputError) as caught, keeping_languages(tmp_path, ["de"]):
+        raise InputError("no item is left")
+    assert str(caught.value) == "no item is left"
+    told = r"no item is left .1 of 2 languages \(de\) is kept in .* to go on"
+    with pytest.raises(InputError, match=told), keeping_languages(tmp_path, ["de", "ja"]):
+        raise InputError("no item is left")
 
 
 @pytest.mark.parametrize(
