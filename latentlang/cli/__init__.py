@@ -131,6 +131,13 @@ def _command() -> Any:
     return typer.main.get_command(app)
 
 
+def _as_options(given: list[str]) -> list[str]:
+    """``help lens`` and ``version``, which other programs have as commands, as the options that they are here."""
+    if given[:1] == ["help"]:
+        return [*given[1:], "--help"]
+    return ["--version"] if given == ["version"] else given
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the entry point of ``latentlang``.
 
@@ -150,7 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if len(os.environ.get(name, "")) > _MOST_SCREEN_DIGITS:
             del os.environ[name]
     command = _command()
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    given = _as_options(list(sys.argv[1:] if arguments is None else arguments))
 
     def run() -> object:
         check_text(given)
@@ -158,4 +165,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with whole_names(given):
             return command.main(args=given, prog_name="latentlang", standalone_mode=False)
 
-    return guarded(run, worded=lambda message: at_shell(message, command, given))
+    return guarded(run, worded=lambda message: at_shell(message, command, given), arguments=given)

@@ -80,7 +80,7 @@ def answer(
             help="Languages that answers may be in, to tell them apart; by default the target languages, and English."
         ),
     ] = None,
-    seed: options.Seed = defaults.SEED,
+    seed: options.DrawSeed = defaults.SEED,
     out: options.Out = None,
     batch_tokens: options.BatchTokens = None,
     pages: options.PageOptions = options.PageOptions(),  # noqa: B008

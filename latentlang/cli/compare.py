@@ -67,8 +67,8 @@ def compare(
     parts: Annotated[
         str,
         typer.Option(
-            help="Which parts: evaluation, lens, geometry.",
-            show_default=", ".join(defaults.PARTS),
+            help="Which parts: evaluation, lens, geometry; by default all.",
+            show_default=False,
             rich_help_panel=_RUN,
         ),
     ] = ",".join(defaults.PARTS),
@@ -83,8 +83,9 @@ def compare(
     measures: Annotated[
         str,
         typer.Option(
-            help=f"Of alignment: {', '.join(measure_names())}, or all.",
-            show_default=", ".join(defaults.COMPARED_MEASURES),
+            help=f"Of alignment: {', '.join(measure_names())}, or all; by default "
+            f"{', '.join(defaults.COMPARED_MEASURES)}.",
+            show_default=False,
             rich_help_panel=_RUN,
         ),
     ] = ",".join(defaults.COMPARED_MEASURES),

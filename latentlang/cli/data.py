@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from latentlang.cli import options
-from latentlang.cli.examples import epilog
+from latentlang.cli.completion import published_names
+from latentlang.cli.examples import epilog, flowing_help
 from latentlang.cli.exit_codes import CommandInterrupt
 from latentlang.cli.listing import AsJson, print_json, print_table
 from latentlang.installing import install_command
@@ -32,7 +33,6 @@ def _group_of_commands(context: typer.Context) -> None:
         typer.echo(context.get_help())
 
 
-@data.command("list", epilog=epilog("data list"))
 def list_sets(as_json: AsJson = False) -> None:
     """List the data sets that can be downloaded, and those that are read from the Hugging Face hub.
 
@@ -87,9 +87,10 @@ def _few(codes: list[str]) -> str:
     return " ".join(codes) if len(codes) <= _MOST_NAMED else f"up to {len(codes)}"
 
 
-@data.command("get", epilog=epilog("data get"))
 def get(
-    name: Annotated[str, typer.Argument(help="Which set (`latentlang data list`).")],
+    name: Annotated[
+        str, typer.Argument(help="Which set (`latentlang data list`).", autocompletion=published_names)
+    ],
     out: Annotated[
         Path | None, options.folder("Folder to put it in; by default one in your cache, which is printed.")
     ] = None,
@@ -170,3 +171,7 @@ def _quoted(path: Path) -> str:
     import shlex
 
     return shlex.quote(str(path))
+
+
+for _name, _command in (("list", list_sets), ("get", get)):
+    data.command(_name, epilog=epilog(f"data {_name}"), help=flowing_help(_command))(_command)

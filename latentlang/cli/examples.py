@@ -241,7 +241,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         (
             "instructions translate alpaca.json --data-lang en --lang ru,ja --parts instruction,input "
             "--provider openai:MODEL@http://localhost:8000/v1 --out bx",
-            "without the answers, by a server of your own; `latentlang instructions answer` writes them",
+            "without the answers, which `latentlang instructions answer` writes",
         ),
         (
             "instructions translate native.ru.jsonl --through en --provider openai:MODEL --out rtt",

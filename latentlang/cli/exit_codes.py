@@ -33,12 +33,15 @@ class CommandInterrupt(Exception):  # noqa: N818 - a wish, not an error
     """The user stopped a command; the message says what was kept."""
 
 
-def guarded(run: Callable[[], Any], *, worded: Callable[[str], str] = str) -> int:
+def guarded(
+    run: Callable[[], Any], *, worded: Callable[[str], str] = str, arguments: Sequence[str] = ()
+) -> int:
     """Run a command; whatever it raises becomes one line on stderr and an exit code.
 
     Args:
         run: the command; an int it returns is the exit code.
         worded: a library's error in the words of whoever gave the command.
+        arguments: the command line.
     """
     _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
@@ -57,7 +60,7 @@ def guarded(run: Callable[[], Any], *, worded: Callable[[str], str] = str) -> in
     except LatentlangError as error:
         return _say(f"error: {worded(str(error))}", BAD_INPUT, error)
     except Exception as error:
-        foreseen = usage(error) or _machine(error)
+        foreseen = usage(error, arguments) or _machine(error)
         if foreseen is not None:
             return _say(f"error: {foreseen}", BAD_INPUT, error)
         named = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -69,7 +69,7 @@ def humaneval(
     seconds: Annotated[int, typer.Option(help="Processor time that a program may take.")] = 10,
     memory: Annotated[int, typer.Option(help="Megabytes that a program may take.")] = 1024,
     chat: options.ChatTemplate = False,
-    seed: options.Seed = defaults.SEED,
+    seed: options.DrawSeed = defaults.SEED,
     out: options.Out = None,
     pages: options.PageOptions = options.PageOptions(),  # noqa: B008
     batch_tokens: options.BatchTokens = None,

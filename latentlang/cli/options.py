@@ -103,6 +103,7 @@ TopP = Annotated[
 Shots = Annotated[int | None, typer.Option(help="Few-shot examples; by default the task's own number.")]
 Items = Annotated[int | None, typer.Option(help="Items per language; by default all.")]
 Seed = Annotated[int, typer.Option(help="Seed of the items' order, examples and intervals.")]
+DrawSeed = Annotated[int, typer.Option(help="Seed of what is drawn, and of the intervals.")]
 Out = Annotated[
     Path | None,
     folder(

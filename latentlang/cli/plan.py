@@ -27,9 +27,9 @@ def plan(
         defaults.PLANNED_PARTS
     ),
     layers: Annotated[str, typer.Option(help="Layers that are harvested: all, or 0,4,8-12.")] = "all",
-    pools: Annotated[str, typer.Option(help="Pools that are harvested, with commas.")] = ",".join(
-        defaults.HARVESTED_POOLS
-    ),
+    pools: Annotated[
+        str, typer.Option(help="Pools that are harvested: mean, mean_no_bos, question, last.")
+    ] = ",".join(defaults.HARVESTED_POOLS),
     dtype: Annotated[
         str | None, typer.Option(help="Of what is stored; by default bfloat16, float32 on a CPU.")
     ] = None,

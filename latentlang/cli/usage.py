@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from latentlang.errors import InputError
@@ -24,14 +27,17 @@ _CALLED_ELSEWHERE = {
 }  # fmt: skip
 #: What pydantic calls a value that is no number, in words.
 _KINDS = {"int_parsing": "a whole number", "int_from_float": "a whole number", "float_parsing": "a number"}
+# How alike an option must be to what was typed, and how many are named.
+_ALIKE, _MOST_NEAR = 0.75, 2
 _EXTRA = re.compile(r"^Got unexpected extra arguments?(?:\(s\))? \((.+)\)$")
 
 
-def usage(error: Exception) -> str | None:
+def usage(error: Exception, arguments: Sequence[str] = ()) -> str | None:
     """What typer says of a command line it cannot read; its errors have no public base class in all its versions.
 
     Args:
         error: that a command ended with.
+        arguments: the command line.
 
     Returns:
         One line with what to do; None where the error is another one.
@@ -39,7 +45,13 @@ def usage(error: Exception) -> str | None:
     if not hasattr(error, "format_message"):
         return None
     context = getattr(error, "ctx", None)
-    said = _missing(error) or _wrong_value(error) or _other_name(error) or _without_option(error)
+    said = (
+        _without_option(error, _left_over(context, arguments))
+        or _missing(error)
+        or _wrong_value(error)
+        or _other_name(error)
+        or _near_name(error)
+    )
     said = said or str(error.format_message()).rstrip(".")
     if context is None:
         return said
@@ -48,13 +60,15 @@ def usage(error: Exception) -> str | None:
 
 
 def _missing(error: Any) -> str | None:
-    """An option that is needed, with its help: typer names it and says no word of what goes there."""
+    """An option or argument that is needed, with its help: typer names it and says no word of what goes there."""
     option = getattr(error, "param", None)
     help = getattr(option, "help", None)
     if option is None or not help or type(error).__name__ != "MissingParameter":
         return None
     name = max(option.opts, key=len)
-    return f"{name} is needed: {help.rstrip('.')}" if name.startswith("-") else None
+    if not name.startswith("-"):
+        name = option.metavar or name.upper()
+    return f"{name} is needed: {help.rstrip('.')}"
 
 
 def _wrong_value(error: Any) -> str | None:
@@ -80,19 +94,49 @@ def _other_name(error: Any) -> str | None:
     return None
 
 
-def _without_option(error: Any) -> str | None:
-    """Names of models, tasks and languages that were given without their options."""
-    match = _EXTRA.match(str(error.format_message()).rstrip("."))
-    if match is None or error.ctx is None:
+def _near_name(error: Any) -> str | None:
+    """An option that was not written quite right; typer names any that has a few letters in common."""
+    given = getattr(error, "option_name", None)
+    if given is None or type(error).__name__ != "NoSuchOption" or error.ctx is None:
         return None
+    near = difflib.get_close_matches(
+        given, {*_flags(error.ctx.command), *error.ctx.help_option_names}, n=_MOST_NEAR, cutoff=_ALIKE
+    )
+    meant = f"; did you mean {' or '.join(near)}?" if near else ""
+    return f"No such option: {given}{meant}"
+
+
+def _left_over(context: Any, arguments: Sequence[str]) -> list[str]:
+    """Words of a command line that are neither an option of its command nor an argument that it takes."""
+    names = context.command_path.split()[1:] if context is not None else []
+    if not names or list(arguments[: len(names)]) != names:
+        return []
+    try:
+        _, left, _ = context.command.make_parser(context).parse_args(list(arguments[len(names) :]))
+    except Exception:  # typer's have no public base class; the error that came first is the one that is told
+        return []
+    return list(left)
+
+
+def _without_option(error: Any, left: Sequence[str]) -> str | None:
+    """Names of models, tasks and languages, or a text, that were given without their options.
+
+    Args:
+        error: that a command ended with; also that an option is missing, which is told where nothing is known here.
+        left: what of the command line belongs to no option.
+    """
+    match = _EXTRA.match(str(error.format_message()).rstrip("."))
+    if error.ctx is None or (match is None and type(error).__name__ != "MissingParameter"):
+        return None
+    words = list(left) or (match[1].split() if match else [])
     own = _flags(error.ctx.command)
     meant = []
-    for word in match[1].split():
+    for word in words:
         for option, known in _KNOWN.items():
             if option in own and known(word):
-                meant.append(f"{option} {word}")
+                meant.append(f"{option} {shlex.quote(word)}")
                 break
-    return f"Got unexpected {match[1]!r}; did you mean `{' '.join(meant)}`?" if meant else None
+    return f"Got unexpected {' '.join(words)!r}; did you mean `{' '.join(meant)}`?" if meant else None
 
 
 def _flags(command: Any) -> set[str]:
@@ -102,13 +146,35 @@ def _flags(command: Any) -> set[str]:
 def _a_model(word: str) -> bool:
     from latentlang.models.registry import REGISTRY
 
-    return word in REGISTRY
+    return word in REGISTRY or _holds(word, "config.json")
+
+
+def _an_adapter(word: str) -> bool:
+    return _holds(word, "adapter_config.json")
+
+
+def _holds(folder: str, name: str) -> bool:
+    try:
+        return (Path(folder) / name).is_file()
+    except (OSError, ValueError):  # no name of a file
+        return False
+
+
+def _a_text(word: str) -> bool:
+    from latentlang.tasks.parallel_text import UDHR
+
+    return word == UDHR
+
+
+def _a_sentence(word: str) -> bool:
+    return " " in word.strip()
 
 
 def _tasks(word: str) -> bool:
+    from latentlang.questions.question_sets import QUESTION_TASKS
     from latentlang.tasks import TASKS
 
-    return set(word.split(",")) <= set(TASKS)
+    return set(word.split(",")) <= {*TASKS, *QUESTION_TASKS}
 
 
 def _a_recipe(word: str) -> bool:
@@ -129,7 +195,10 @@ def _languages(word: str) -> bool:
 #: Option to whether a word is a value of it.
 _KNOWN: dict[str, Callable[[str], bool]] = {
     "--model": _a_model,
+    "--adapter": _an_adapter,
     "--task": _tasks,
     "--recipe": _a_recipe,
     "--lang": _languages,
+    "--text": _a_text,
+    "--prompt": _a_sentence,
 }

@@ -55,7 +55,10 @@ def _files(data: Paths) -> Iterator[Path]:
         path = given_path(entry)
         if not is_folder(path):
             if not is_present(path):
-                raise InputError(f"there is no file {str(path)!r}; name a file or a folder with prompts")
+                raise InputError(
+                    f"there is no file {str(path)!r}; name a file or a folder with prompts, or give the "
+                    "text itself (at a shell --prompt)"
+                )
             yield path
             continue
         files = [file for file in sorted(path.iterdir()) if _suffix(file) in (*_TEXT, *SUFFIXES)]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from latentlang.arguments import Layers, given_layers, split_given, split_names
-from latentlang.errors import InputError, ModelError
+from latentlang.errors import InputError, ModelError, unknown
 
 Site = Literal["resid", "attn_out", "mlp_out", "resid_mid", "mlp_post"]
 Pool = Literal["last", "mean", "mean_no_bos", "question"]
@@ -168,7 +168,7 @@ def check_sites(sites: str | Sequence[str]) -> tuple[str, ...]:
     names = tuple(split_names(sites))
     for name in names:
         if name not in SITES:
-            raise ModelError(f"unknown site {name!r}; known: {', '.join(SITES)}")
+            raise ModelError(str(unknown("site", name, SITES)))
     if not names:
         raise ModelError(f"no site asked for; known: {', '.join(SITES)}")
     return names
@@ -185,9 +185,9 @@ def check_pools(pools: str | Sequence[str] | None) -> tuple[str, ...]:
     names = tuple(split_given(pools))
     for name in names:
         if name not in POOLS:
-            raise ModelError(f"unknown pool {name!r}; known: {', '.join(POOLS)}, or None")
+            raise ModelError(str(unknown("pool", name, POOLS)))
     if not names:
-        raise ModelError(f"no pool asked for; known: {', '.join(POOLS)}, or None")
+        raise ModelError(f"no pool asked for; known: {', '.join(POOLS)}")
     if len(set(names)) < len(names):
         raise ModelError(f"pools={list(names)} names one twice; name each once")
     return names

@@ -103,9 +103,7 @@ def load(
     if device_map is not None and device is not None:
         raise ModelError(f"give device={str(device)!r} or device_map={device_map!r}, not both")
     if quantization is not None and quantization not in _QUANTIZATIONS:
-        raise ModelError(
-            f"unknown quantization={quantization!r}; known: {', '.join(_QUANTIZATIONS)}, or None"
-        )
+        raise ModelError(f"unknown quantization={quantization!r}; known: {', '.join(_QUANTIZATIONS)}")
     kind = find_dtype(dtype, where or find_device(None))
     # float16 that was not asked for may turn out not to do, and float32 is then taken
     whole = kind is torch.float16 and dtype is None

@@ -9,17 +9,32 @@ from unittest.mock import patch
 import pytest
 import typer
 
+from latentlang.answers.policy import POLICIES
 from latentlang.cli import app, main
-from latentlang.cli.completion import completed
+from latentlang.cli.completion import _WORDS, completed
 from latentlang.cli.examples import DOWNLOAD, EXAMPLES, shown
 from latentlang.cli.help_names import broken
+from latentlang.evaluation.scoring import SCORES
+from latentlang.figures.library import HTML
+from latentlang.geometry.direction_fit import METHODS
+from latentlang.geometry.erasers import METHODS as ERASERS
+from latentlang.geometry.measure_registry import measure_names
+from latentlang.geometry.resampling import NULLS
 from latentlang.instructions.pipeline_kinds import _KINDS
 from latentlang.judging import judge_template_languages
 from latentlang.language_names import languages
+from latentlang.lens.answer_languages import CANDIDATE_POLICIES
+from latentlang.models.batch import POOLS, SITES
 from latentlang.models.registry import REGISTRY
 from latentlang.questions import QUESTION_TASKS
+from latentlang.sizing.costs import _CPU, _GPUS
 from latentlang.tasks import TASKS
 from latentlang.tasks import task as make_task
+from latentlang.tasks.texts import LONG_TEXTS
+from latentlang.translation.metrics import METRICS
+from latentlang.units.features_result import RULES as FEATURE_RULES
+from latentlang.units.neurons_result import RULES as NEURON_RULES
+from latentlang.units.neurons_run import TOKENS
 from tests.support.command_line import process
 
 GROUP = typer.main.get_command(app)
@@ -117,8 +132,6 @@ def test_a_long_name_is_broken_after_the_hyphen_in_its_middle_and_whole_in_a_wid
 
 @pytest.mark.parametrize("command", EXAMPLES)
 def test_no_line_of_the_description_ends_before_the_terminal_does(command, capsys):
-    if command.startswith("data"):
-        return
     with patch.dict(os.environ, COLUMNS="80"):
         assert main([*command.split(), "--help"]) == 0
     described = capsys.readouterr().out.partition("╭")[0].partition("Usage:")[2].splitlines()[1:]
@@ -180,6 +193,8 @@ def _complete(line):
         ("latentlang reproduce --only table1", "table13"),
         ("latentlang reproduce spontaneous --only fi", "fig4"),
         ("latentlang len", "lens"),
+        ("latentlang harvest --pools mean,qu", "mean,question"),
+        ("latentlang data get ud", "udhr"),
     ],
 )
 def test_a_shell_completes_names(line, word):
@@ -191,6 +206,44 @@ def test_a_shell_completes_names(line, word):
 def test_completion_goes_on_behind_a_comma():
     names = [("ja", "Japanese"), ("jv", "Javanese"), ("hi", "Hindi")]
     assert list(completed(lambda: names, "hi,j")) == [("hi,ja", "Japanese"), ("hi,jv", "Javanese")]
+
+
+def test_an_option_completes_the_words_that_its_help_names():
+    offered = {}
+    for name, command in _commands():
+        for param in command.params:
+            words = _WORDS.get(param.name, "").split()
+            found = [item.value for item in param.shell_complete(None, "") if item.value] if words else []
+            assert set(found) == {
+                word for word in words if word in re.findall(r"[\w+-]+", param.help or "")
+            }, name
+            offered.setdefault(param.name, set()).update(found)
+    assert all(offered[name] == set(words.split()) for name, words in _WORDS.items())
+    (task,) = [one for one in GROUP.commands["pivot"].params if one.name == "task"]
+    assert [one.value for one in task.shell_complete(None, "")] == ["translation", "repetition", "cloze"]
+
+
+def test_the_words_are_what_the_library_takes():
+    takes = {
+        "policy": [*POLICIES, *CANDIDATE_POLICIES], "pools": POOLS, "sites": SITES, "html": HTML,
+        "score": SCORES, "null": NULLS, "method": [*METHODS, *ERASERS], "erase": ERASERS, "long_texts": LONG_TEXTS,
+        "metrics": METRICS, "on": [*_GPUS, _CPU], "rule": [*NEURON_RULES, *FEATURE_RULES], "tokens": TOKENS,
+        "measures": ["all", *measure_names()],
+    }  # fmt: skip
+    assert {name: set(_WORDS[name].split()) for name in takes} == {
+        name: set(words) for name, words in takes.items()
+    }
+
+
+def test_help_and_version_may_be_written_as_commands(capsys):
+    assert main(["version"]) == 0 and capsys.readouterr().out.startswith("latentlang ")
+    assert main(["help", "data", "get"]) == 0 and "latentlang data get" in capsys.readouterr().out
+    assert main(["help"]) == 0 and "COMMAND" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", EXAMPLES)
+def test_what_an_example_shows_stands_in_one_line(command):
+    assert all(len(f" # {about}") <= 80 for _, about in shown(command))
 
 
 def test_completing_loads_nothing_heavy():

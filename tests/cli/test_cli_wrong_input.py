@@ -51,6 +51,32 @@ from latentlang.cli.usage import _CALLED_ELSEWHERE
             "evaluate --limit 3",
             "No such option: --limit; here it is --items; see `latentlang evaluate --help`",
         ),
+        ("lens --item 3", "No such option: --item; did you mean --items? See `latentlang lens --help`"),
+        ("lens --hlep", "No such option: --hlep; did you mean --help? See"),
+        ("lens --qqq", "No such option: --qqq; see `latentlang lens --help`"),
+        (
+            "doctor pocket",
+            "unexpected 'pocket'; did you mean `--model pocket`? See `latentlang doctor --help`",
+        ),
+        ("compare pocket ad1", "unexpected 'pocket ad1'; did you mean `--model pocket --adapter ad1`? See"),
+        ("trace 'Le chat' fr,ja", "did you mean `--prompt 'Le chat' --lang fr,ja`? See"),
+        ("mass udhr --items 2", "unexpected 'udhr'; did you mean `--text udhr`? See"),
+        ("mass nothing", "--text is needed: Folder of parallel text"),
+        ("instructions check", "DATA is needed: Instructions: files or folders"),
+        (
+            "align",
+            "STORE is needed: Folder of activations (`latentlang harvest`); see `latentlang align --help`",
+        ),
+        (
+            "answer --prompts hello",
+            "there is no file 'hello'; name a file or a folder with prompts, or give the text",
+        ),
+        ("help nothing", "No such command 'nothing'; see"),
+        ("harvest --lang ja --out s --pools meen", "unknown pool 'meen'; did you mean 'mean'"),
+        (
+            "harvest --lang ja --out s --pools q",
+            "unknown pool 'q'; known: last, mean, mean_no_bos, question\n",
+        ),
         ("lens -m pocket", "No such option: -m; here it is --model; see"),
         ("langs", "Did you mean 'languages', 'plan', 'lens'? See `latentlang --help`"),
         ("lens --lang all", "'all' names no language; name them (en,ja), or a group: paper20"),
@@ -65,6 +91,8 @@ def test_it_is_named_with_what_to_do(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
+    (tmp_path / "ad1").mkdir()
+    (tmp_path / "ad1" / "adapter_config.json").write_text("{}", encoding="utf-8")
     (tmp_path / "a.txt").write_text("a\n", encoding="utf-8")
     assert main(shlex.split(typed)) == 2
     told = capsys.readouterr()

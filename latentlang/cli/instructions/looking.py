@@ -35,7 +35,10 @@ AgainstLanguage = Annotated[
 ]
 Checks = Annotated[
     str | None,
-    typer.Option(help="Checks to make: names with commas; by default all, which `check --help` lists."),
+    typer.Option(
+        help="Checks to make: names with commas; by default all, which `latentlang instructions check --help` "
+        "lists."
+    ),
 ]
 PairBy = Annotated[
     str,

@@ -21,8 +21,8 @@ def parallel(
     kinds: Annotated[
         str,
         typer.Option(
-            help="Kinds of instruction; by default all.",
-            show_default="sentence, document, constrained, interactive",
+            help="Kinds of instruction: sentence, document, constrained, interactive; by default all.",
+            show_default=False,
         ),
     ] = "sentence,document,constrained,interactive",
     direction: Annotated[str, typer.Option(help="to-pivot, from-pivot or both.")] = "both",

@@ -46,7 +46,9 @@ def translate(
     ] = "part",
     parts: Annotated[
         str,
-        typer.Option(help="Parts that are translated; others stay: instruction,input leaves the answers."),
+        typer.Option(
+            help="Parts that are translated: instruction, input, output; without output the answers stay."
+        ),
     ] = "instruction,input,output",
     prompts: Annotated[
         str | None,
