@@ -263,6 +263,22 @@ def languages(spec: str | Language | Iterable[str | Language]) -> tuple[Language
     return tuple(resolved.values())
 
 
+def one_language(spec: str | Language | Iterable[str | Language]) -> Language:
+    """The one language that is named, where several are no use; it may come alone in a list.
+
+    Args:
+        spec: as in `languages`.
+
+    Raises:
+        InputError: a name is not known, or it is none or several.
+    """
+    found = languages(spec)
+    if len(found) > 1:
+        codes = ", ".join(entry.code for entry in found)
+        raise InputError(f"one language is needed here, not {codes}; name one")
+    return found[0]
+
+
 def language_pair(pair: Sequence[str]) -> str:
     """``French to Japanese``, of two codes."""
     return f"{language(pair[0]).name} to {language(pair[1]).name}"

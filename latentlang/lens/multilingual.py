@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from latentlang.answers import token_bytes
-from latentlang.arguments import Layers, check_count, checked_call
+from latentlang.arguments import Layers, check_count, checked_call, one_name
 from latentlang.errors import InputError, unknown
-from latentlang.language_names import GROUPS, Language
+from latentlang.language_names import GROUPS, Language, one_language
 from latentlang.language_names import languages as find_languages
 from latentlang.lens.answer_languages import (
     CANDIDATE_POLICIES,
@@ -157,8 +157,9 @@ class MultilingualLensResult(Result[MultilingualLensSettings]):
         """
         from latentlang.figures import language_heatmap
 
-        code = None if languages is None else find_languages(languages)[0].code
-        return language_heatmap(self, language=code, candidates=candidates, value=curves, **look)
+        code = None if languages is None else one_language(languages).code
+        value = one_name(curves, "curve")
+        return language_heatmap(self, language=code, candidates=candidates, value=value, **look)
 
 
 @checked_call

@@ -14,7 +14,7 @@ import pandas as pd
 from latentlang import defaults
 from latentlang.arguments import Layers, checked_call
 from latentlang.errors import InputError, unknown
-from latentlang.language_names import Language
+from latentlang.language_names import Language, one_language
 from latentlang.language_names import language as find_language
 from latentlang.language_names import languages as find_languages
 from latentlang.lens.base import Lens, lens_settings
@@ -241,7 +241,7 @@ class PivotByLensResult(Result[PivotByLensSettings]):
         """
         from latentlang.figures.pivot_lenses import lenses_figure
 
-        code = None if languages is None else find_languages(languages)[0].code
+        code = None if languages is None else one_language(languages).code
         return lenses_figure(self, gaps=self.gaps(), language=code, **look)
 
 
