@@ -248,7 +248,6 @@ def _axes(
         "domain": panel.x, "anchor": f"y{suffix}", "range": [layers[0] - 0.3, layers[-1] + 0.3],
         "tickvals": layer_ticks(list(layers), 8), "showticklabels": panel.lowest, "showgrid": False,
         "title": {"text": "layer (residual stream after block)" if panel.lowest and panel.first_column else None},
-        "unifiedhovertitle": {"text": "layer %{x}"},
     }  # fmt: skip
     figure.layout[f"yaxis{suffix}"] = {
         "domain": panel.plot, "anchor": f"x{suffix}", "range": [span[0] - air, span[1] + air], "nticks": 9,

@@ -21,9 +21,11 @@ from latentlang.figures.style import (
     PIVOT,
     TARGET,
     english_name,
+    ink_on,
     own_name,
     plain_name,
     safe,
+    shade,
     template,
     tint,
 )
@@ -303,7 +305,7 @@ class _ChangeMapDrawing:
                         "text": f"<b>{text}</b>" if marked else text, "x": layer, "y": row, "xref": x, "yref": y,
                         "showarrow": False,
                         "font": {
-                            "size": 10, "color": "#FFFFFF" if strength > 0.75 else INK if dark else MUTED,
+                            "size": 10, "color": ink_on(shade(_SCALE, (1 + cell / largest) / 2)) if dark else MUTED,
                         },
                     })  # fmt: skip
 

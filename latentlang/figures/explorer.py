@@ -87,6 +87,7 @@ def explorer_figure(result: Explored, **look: Unpack[Look]) -> go.Figure:
     width = max(640, _MARGIN_LEFT + _BESIDE + _COLUMN * in_view)
     model = safe(model_name(provenance))
     adapter = f" + {safe(provenance.adapter)}" if provenance.adapter else ""
+    told = f"{model}{adapter} · {safe(lens)} · {_SITES.get(site, safe(site))}{_window(in_view, len(tokens))}"
     figure.update_layout(
         template=template(),
         dragmode="pan" if in_view < len(tokens) else "zoom",
@@ -97,7 +98,7 @@ def explorer_figure(result: Explored, **look: Unpack[Look]) -> go.Figure:
             **ABOVE_PLOT,
             "text": "<b>What each layer would say next, at every token of the prompt</b>",
             "subtitle": {
-                "text": f"{model}{adapter} · {safe(lens)} · {_SITES.get(site, safe(site))}",
+                "text": told,
                 "font": {"size": 13, "color": MUTED},
             },
         },
@@ -142,6 +143,15 @@ def explorer_figure(result: Explored, **look: Unpack[Look]) -> go.Figure:
         title={"text": "layer"},
     )  # fmt: skip
     return shaped(figure, **look)
+
+
+def _window(in_view: int, tokens: int) -> str:
+    """What a reader who sees the figure alone must know of a prompt that is wider than it."""
+    return (
+        f" · the last {in_view} of {tokens} tokens: drag to the right for the others"
+        if in_view < tokens
+        else ""
+    )
 
 
 def _on_their_colours(words: pd.DataFrame, probability: pd.DataFrame) -> NDArray[np.object_]:

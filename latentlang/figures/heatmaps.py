@@ -19,11 +19,12 @@ from latentlang.figures.shaping import Look, chosen_languages, shaped
 from latentlang.figures.style import (
     INK,
     MUTED,
+    PAPER,
     PIVOT,
     TARGET,
-    contrast,
     english_name,
     font_stack,
+    ink_on,
     own_name,
     safe,
     shade,
@@ -413,15 +414,12 @@ def _written(given: Floats, shown: Floats, *, counts: bool) -> list[dict[str, An
     notes = []
     for i, line in enumerate(given):
         for j, cell in enumerate(line):
-            colour = (
-                tint(TARGET, float(np.clip(shown[i, j], 0, 1))) if np.isfinite(shown[i, j]) else "#FFFFFF"
-            )
-            dark = contrast("#FFFFFF", colour) > contrast(INK, colour)
-            faint = i == j or cell == 0
+            colour = tint(TARGET, float(np.clip(shown[i, j], 0, 1))) if np.isfinite(shown[i, j]) else PAPER
+            ink, faint = ink_on(colour), i == j or cell == 0
             notes.append({
                 "x": j, "y": i, "showarrow": False,
                 "text": "" if not np.isfinite(cell) else f"{cell:.0f}" if counts else f"{cell:.0%}",
-                "font": {"size": 10.5, "color": "#FFFFFF" if dark else MUTED if faint else INK},
+                "font": {"size": 10.5, "color": MUTED if faint and colour == PAPER else ink},
             })  # fmt: skip
     return notes
 

@@ -203,7 +203,6 @@ class _LensDrawing:
             "spikecolor": BASELINE,
             "spikethickness": 1,
             "spikedash": "solid",
-            "unifiedhovertitle": {"text": "layer %{x}"},
             **({"title": {"text": "layer (residual stream after block)"}} if self.one else {}),
             **({} if panel.index == 0 else {"matches": "x"}),
         }

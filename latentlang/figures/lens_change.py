@@ -221,7 +221,7 @@ class _LensChangeDrawing:
         self.layout[f"xaxis{x[1:]}"] = {
             "domain": panel.x, "anchor": y, "range": [self.layers[0] - 0.5, self.layers[-1] + 0.5],
             "tickvals": layer_ticks(self.layers, 9 if self.wide else 5), "showticklabels": panel.lowest or self.wide,
-            "showgrid": False, "unifiedhovertitle": {"text": "layer %{x}"}, "spikecolor": BASELINE,
+            "showgrid": False, "spikecolor": BASELINE,
             "spikethickness": 1, "spikedash": "solid", **({} if panel.index == 0 else {"matches": "x"}),
         }  # fmt: skip
         words = "change of probability" if change else "probability"

@@ -13,17 +13,12 @@ from latentlang.errors import InputError, unknown
 from latentlang.figures.headings import fitted
 from latentlang.figures.narrow import BELOW, OWN_WIDTH, has_narrow_form, narrowed
 from latentlang.figures.notebook_figure import NotebookFigure
-from latentlang.figures.style import safe
+from latentlang.figures.style import safe, turned
 from latentlang.language_names import Language
 from latentlang.language_names import languages as find_languages
 
 THEMES = ("light", "dark")
 LEAST_WIDTH = 300  # of a figure, in pixels
-# As `filter: invert(0.92) hue-rotate(180deg)` of a page turns colours, so that a dark figure looks like one there.
-_INVERTED = 0.92
-_TURNED = ((-0.574, 1.43, 0.144), (0.426, 0.43, 0.144), (0.426, 1.43, -0.856))
-_HEX = re.compile("#[0-9A-Fa-f]{6}")
-_RGBA = re.compile(r"rgba?\((\d+),\s*(\d+),\s*(\d+)(,[^)]*)?\)")
 # Text from data is escaped: what stands in such a tag is ours.
 _IN_TAG = re.compile(r"(?<=<span style='color:)#[0-9A-Fa-f]{6}")
 
@@ -158,25 +153,5 @@ def _recoloured(value: Any, *, colours: bool = False) -> Any:
     if not isinstance(value, str):
         return value
     if not colours:
-        return _IN_TAG.sub(lambda match: _turned(match[0]), value)
-    return _turned(value)
-
-
-def _turned(colour: str) -> str:
-    """A colour as the page's filter shows it; what is no colour of ours stays."""
-    if _HEX.fullmatch(colour):
-        channels, after = [int(colour[start : start + 2], 16) for start in (1, 3, 5)], None
-    elif match := _RGBA.fullmatch(colour):
-        channels, after = [int(match[number]) for number in (1, 2, 3)], match[4]
-    else:
-        return colour
-    inverted = [_INVERTED + (1 - 2 * _INVERTED) * channel / 255 for channel in channels]
-    mixed = [
-        round(
-            255 * min(1.0, max(0.0, sum(weight * part for weight, part in zip(row, inverted, strict=True))))
-        )
-        for row in _TURNED
-    ]
-    if after is not None:
-        return f"rgba({mixed[0]},{mixed[1]},{mixed[2]}{after})"
-    return "#" + "".join(f"{channel:02X}" for channel in mixed)
+        return _IN_TAG.sub(lambda match: turned(match[0]), value)
+    return turned(value)

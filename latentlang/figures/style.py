@@ -27,6 +27,12 @@ ENTROPY_SCALE = ("#F8F6FB", "#E3DDEF", "#C6BBDF", "#A395C9", "#7F6DB0", "#5C4791
 
 # What plotly writes in on light cells, and the contrast below which small text is hard to read.
 _PLOTLY_GREY, _LEGIBLE = "#444444", 3.5
+_BLACK = "#000000"
+# As `filter: invert(0.92) hue-rotate(180deg)` of a page and a notebook turns colours where they are dark.
+_INVERTED = 0.92
+_TURNED = ((-0.574, 1.43, 0.144), (0.426, 0.43, 0.144), (0.426, 1.43, -0.856))
+_HEX = re.compile("#[0-9A-Fa-f]{6}")
+_RGBA = re.compile(r"rgba?\((\d+),\s*(\d+),\s*(\d+)(,[^)]*)?\)")
 
 _LATIN = "'Noto Sans'"
 _HAN = {
@@ -126,16 +132,46 @@ def contrast(first: str, second: str) -> float:
 
 
 def written_on(text: str, colour: str) -> str:
-    """The text of a cell of a heat map, in ink where plotly's own choice could not be read on the cell's colour.
+    """The text of a cell of a heat map, in `ink_on` where plotly's own choice could not be read on the cell's colour.
 
     Plotly writes white on colours that it calls dark and grey on the others; on the strong colours between the two
-    neither stands out.
+    neither stands out, and on a dark page less still.
     """
     red, green, blue = _channels(colour)
     chosen = PAPER if (299 * red + 587 * green + 114 * blue) / 1000 < 128 else _PLOTLY_GREY
-    if not text or contrast(chosen, colour) >= _LEGIBLE or contrast(INK, colour) <= contrast(chosen, colour):
+    if not text or _least_contrast(chosen, colour) >= _LEGIBLE or ink_on(colour) == chosen:
         return text
-    return f"<span style='color:{INK}'>{text}</span>"
+    return f"<span style='color:{ink_on(colour)}'>{text}</span>"
+
+
+def ink_on(colour: str) -> str:
+    """What to write with on a ``#RRGGBB`` colour: white or black, by the worse contrast of a light and a dark page."""
+    return max((PAPER, _BLACK), key=lambda ink: _least_contrast(ink, colour))
+
+
+def _least_contrast(ink: str, colour: str) -> float:
+    """Contrast of the two on a light page or, where that is less, as a dark one turns them."""
+    return min(contrast(ink, colour), contrast(turned(ink), turned(colour)))
+
+
+def turned(colour: str) -> str:
+    """A colour as the filter of a dark page shows it, ``#RRGGBB`` or ``rgba(...)``; what is no colour of ours stays."""
+    if _HEX.fullmatch(colour):
+        channels, after = list(_channels(colour)), None
+    elif match := _RGBA.fullmatch(colour):
+        channels, after = [int(match[number]) for number in (1, 2, 3)], match[4]
+    else:
+        return colour
+    inverted = [_INVERTED + (1 - 2 * _INVERTED) * channel / 255 for channel in channels]
+    mixed = [
+        round(
+            255 * min(1.0, max(0.0, sum(weight * part for weight, part in zip(row, inverted, strict=True))))
+        )
+        for row in _TURNED
+    ]
+    if after is not None:
+        return f"rgba({mixed[0]},{mixed[1]},{mixed[2]}{after})"
+    return "#" + "".join(f"{channel:02X}" for channel in mixed)
 
 
 def _luminance(colour: str) -> float:
@@ -160,7 +196,8 @@ def template() -> go.layout.Template:
             "paper_bgcolor": PAPER,
             "plot_bgcolor": PAPER,
             "title": {"font": {"size": 19}, "x": 0.0, "xanchor": "left"},
-            "xaxis": axis,
+            # Where one tooltip tells of all curves it is over layers, unless a figure says otherwise.
+            "xaxis": {**axis, "unifiedhovertitle": {"text": "layer %{x}"}},
             "yaxis": axis,
             "hoverlabel": {"bgcolor": PAPER, "bordercolor": BASELINE, "font": {"size": 12, "color": INK}},
             # The share button of plotly's bar would send the reader's data to plotly's cloud.

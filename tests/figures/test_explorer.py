@@ -87,6 +87,9 @@ def test_the_end_of_a_long_prompt_is_in_view(explored):
     assert figure.layout.width <= 900 and high == count - 0.5 and low > count / 2
     assert len(figure.data[0].x) == count  # nothing is left out: the rest is a drag away
     assert figure.layout.dragmode == "pan" and f"of {count} tokens" in figure.layout.meta["how_to_read"][-1]
+    assert (
+        f"of {count} tokens: drag" in figure.layout.title.subtitle.text
+    )  # a notebook shows the figure alone
     whole = explorer_figure(long, width=64 * count + 200)
     assert (
         list(whole.layout.xaxis.range) == [-0.5, count - 0.5] and len(whole.layout.meta["how_to_read"]) == 2

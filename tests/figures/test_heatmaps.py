@@ -1,5 +1,6 @@
 """Heat maps: what they show is what the result holds, and text from data stays text."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from latentlang.errors import InputError
 from latentlang.figures import language_heatmap, overlap_heatmap, write_html
-from latentlang.figures.style import INK, TARGET, contrast, english_name, tint
+from latentlang.figures.style import TARGET, contrast, english_name, ink_on, tint, turned
 from latentlang.lens.multilingual import MultilingualLensResult
 from latentlang.provenance import Provenance
 
@@ -74,7 +75,8 @@ def test_cells_are_the_scores_and_the_leader_is_framed():
     assert heat.colorbar.tickvals[1] == pytest.approx(heat.zmax / 4)
     # what would be 0.00 is not written
     assert "" in heat.text[2] and all(
-        (text == "") == (abs(value) < 0.005) and (not text or float(text) == pytest.approx(value, abs=0.005))
+        (text == "") == (abs(value) < 0.005)
+        and (not text or float(re.sub("<[^>]*>", "", text)) == pytest.approx(value, abs=0.005))
         for text, value in zip(heat.text[2], heat.z[2], strict=True)
     )
     # over the bar: as the bar's own title it would be written onto it
@@ -157,6 +159,16 @@ def test_bad_options_are_named(options, message):
         language_heatmap(_result(), **options)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"languages": ["ja", "hi"]}, "one language is needed here, not ja, hi"),
+     ({"curves": ["score", "null"]}, "one curve is needed here, not score, null")],
+)  # fmt: skip
+def test_several_where_one_can_be_drawn_are_refused_by_name(options, message):
+    with pytest.raises(InputError, match=message):
+        _result().figure(**options)
+
+
 def test_overlap_colours_are_shares_of_the_row_and_numbers_are_counts():
     counts = pd.DataFrame([[10, 5, 0], [5, 20, 2], [0, 2, 4]], index=list("abc"), columns=list("abc"))
     (heat,) = overlap_heatmap(counts).data
@@ -214,4 +226,5 @@ def test_numbers_of_an_overlap_are_written_in_the_colour_that_is_told_from_the_c
     figure = overlap_heatmap(table)
     cell = tint(TARGET, share)
     written = next(note for note in figure.layout.annotations if note.text == f"{share:.0%}")
-    assert written.font.color == max(("#FFFFFF", INK), key=lambda colour: contrast(colour, cell))
+    assert written.font.color == ink_on(cell) and contrast(written.font.color, cell) > 3
+    assert contrast(turned(written.font.color), turned(cell)) > 3  # as a dark page shows it

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentlang.figures import explorer, heatmaps, style
+from latentlang.figures import change_map, explorer, heatmaps, style
 from latentlang.figures.layout import columns_for, grid
 from latentlang.figures.lens_curves import STYLES, legend_columns
-from latentlang.figures.style import INK, PIVOT, contrast, shade, tint, written_on
+from latentlang.figures.style import PIVOT, contrast, ink_on, shade, template, tint, turned, written_on
 from latentlang.lens.result import CURVES
 from tests.support.colours import lightness
 
@@ -66,14 +66,19 @@ def test_grids_hold_every_panel_inside(count: int) -> None:
         assert round((panel.plot[1] - panel.plot[0]) * made.height) == 120
 
 
-def test_a_number_on_a_strong_colour_is_written_in_ink():
-    # plotly would write grey on this orange (contrast below 3) and white on the next
-    assert contrast("#444444", tint(PIVOT, 0.9)) < 3 < 4 < contrast(INK, tint(PIVOT, 0.9))
-    assert written_on("0.36", tint(PIVOT, 0.9)) == f"<span style='color:{INK}'>0.36</span>"
+def test_a_number_on_a_strong_colour_is_written_in_black_or_white():
+    # plotly would write grey on these oranges (contrast below 3 and 3.2, less still on a dark page)
+    assert contrast("#444444", tint(PIVOT, 0.9)) < 3 < contrast("#FFFFFF", tint(PIVOT, 0.9))
+    assert written_on("0.36", tint(PIVOT, 0.9)) == "<span style='color:#FFFFFF'>0.36</span>"
+    assert written_on("0.36", tint(PIVOT, 0.7)) == "<span style='color:#000000'>0.36</span>"
     assert written_on("0.02", tint(PIVOT, 0.2)) == "0.02"  # grey on nearly white, as plotly does
     assert written_on("0.82", "#7A3500") == "0.82"  # white
     assert written_on("", tint(PIVOT, 0.9)) == ""
     assert contrast("#FFFFFF", "#000000") == pytest.approx(21)
+
+
+def test_a_tooltip_of_all_curves_says_of_which_layer_it_is():
+    assert template().layout.xaxis.unifiedhovertitle.text == "layer %{x}"
 
 
 def test_a_shade_is_the_mixture_of_its_neighbours():
@@ -88,11 +93,14 @@ def test_a_shade_is_the_mixture_of_its_neighbours():
     ]
 
 
-@pytest.mark.parametrize("scale", [heatmaps._HEAT, explorer._SCALE])
-def test_what_is_written_in_a_cell_can_be_read(scale):
+@pytest.mark.parametrize("scale", [heatmaps._HEAT, explorer._SCALE, change_map._SCALE])
+def test_what_is_written_in_a_cell_can_be_read_on_a_light_and_on_a_dark_page(scale):
     for position in np.linspace(0, 1, 201):
         colour = shade(scale, position)
         channels = [int(colour[start : start + 2], 16) for start in (1, 3, 5)]
         plotly = "#FFFFFF" if np.dot([0.299, 0.587, 0.114], channels) < 128 else "#444444"
-        written = INK if "span" in written_on("x", colour) else plotly
-        assert contrast(written, colour) > 3.4
+        written = written_on("x", colour)
+        ink = written.removeprefix("<span style='color:")[:7] if "span" in written else plotly
+        assert contrast(ink, colour) > 3.15
+        assert contrast(turned(ink), turned(colour)) > 3.15
+        assert contrast(turned(ink_on(colour)), turned(colour)) > 3.15
