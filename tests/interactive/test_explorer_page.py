@@ -247,6 +247,12 @@ def test_own_words_and_pins_have_lines_too(page: Page) -> None:
     page.type("Hund")
     page.press("Tab")
     assert "de=Hund, ja=犬" in text(page, "[role=alert]")
+    concept = "$('.words-view input[list]')"
+    ask(page, f"{concept}.focus(), {concept}.select()")
+    page.type("Dog")
+    page.press("Tab")
+    until(page, "the concept of that name", "location.hash.includes('label=animal%2Fdog')")
+    assert ask(page, f"{concept}.value") == "dog (animal)" and ask(page, "$('[role=alert]').hidden")
 
 
 def test_languages_side_by_side_are_sorted_and_open_in_the_grid(page: Page) -> None:
@@ -366,6 +372,42 @@ def test_a_frozen_page_answers_what_it_holds(page: Page, tmp_path: Path) -> None
     assert ask(page, "$('textarea').readOnly && $$('.examples button').length === 0")
     page.click('tr[data-language="ja"] button')
     until(page, "a line that says so", "$('[role=alert]').innerText.includes('holds what was computed')")
+    # what it does hold stays: its own prompt, some of its languages
+    assert ask(page, "$('textarea').value") == PROMPT and "fleur" in text(page, ".answer")
+    tab_to(page, "words")
+    assert ask(
+        page,
+        "$('[role=alert]').hidden && $$('.words-view input[type=text]').every(box => box.disabled && box.title)",
+    )
+    page.click(".choose summary")
+    assert ask(page, "['ja', 'ko'].map(code => $(`.boxes [value=${code}]`).disabled)") == [False, True]
+    page.click('.boxes [value="ja"]')
+    until(page, "no Japanese line", "!$$('.chart .label').some(label => label.textContent.includes('花'))")
+    page.press("Escape")
+    assert ask(
+        page, "!$('.choose').open && document.activeElement.tagName === 'SUMMARY' && $('[role=alert]').hidden"
+    )
+    page.click(".pins > button")
+    until(page, "what has no line", "$('.words-view .note').innerText.includes('this page does not hold it')")
+
+
+def test_a_frozen_page_has_no_tab_that_it_cannot_fill(page: Page, tmp_path: Path) -> None:
+    path = tmp_path / "frozen.html"
+    path.write_text(frozen_page(without=["languages"]), encoding="utf-8")
+    go(page, path.as_uri())
+    assert ask(page, "$$('[role=tab]').map(tab => tab.dataset.view)") == ["grid", "words"]
+
+
+def test_paper_has_the_end_of_a_prompt(page: Page) -> None:
+    page.send("Emulation.setEmulatedMedia", media="print", features=[])
+    shown = ask(
+        page,
+        "$$('.grid-view thead th').filter(head => head.offsetWidth).map(head => Number(head.dataset.position))",
+    )
+    heads = ask(page, "$$('.grid-view th').map(head => getComputedStyle(head).position)")
+    page.send("Emulation.setEmulatedMedia", media="", features=[])
+    assert set(heads) == {"static"}  # or they lie over cells where the grid was scrolled
+    assert shown[1:] == list(range(LAST - 7, LAST + 1))
 
 
 def test_every_view_is_a_table_too_and_code_is_copied(page: Page) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event
@@ -104,17 +104,19 @@ def serving_standin(standin: Standin | None = None) -> Iterator[str]:
         yield address
 
 
-def frozen_page() -> str:
-    """A page that holds the replies to what it asks at first, as a file."""
+def frozen_page(*, without: Collection[str] = ()) -> str:
+    """A page that holds the replies to what it asks at first, as a file; but for some views."""
     opening = next(_open(Standin(), {}, _silent()))
     asked: dict[str, dict[str, Any]] = {
         "open": {}, "grid": {"prompt": PROMPT, "lens": "logit"},
-        "words": {"prompt": PROMPT, "label": "flower", "languages": [*FIRST], "tokens": []},
+        "words": {"prompt": PROMPT, "label": "flower", "languages": [*FIRST]},
         "languages": {"label": "flower", "languages": list(dict.fromkeys((*opening["first"], *WORDS)))[:20]},
     }  # fmt: skip
     recorded = []
     with standin_views():
         for view, arguments in asked.items():
+            if view in without:
+                continue
             parts = _View(view).parts(Standin(), AnyArguments(**arguments), _silent())
             replies = [
                 *({"event": "part", "data": part} for part in parts),
@@ -247,7 +249,7 @@ def _words(standin: Standin, asked: dict[str, Any], run: RequestRun) -> Iterator
             "null": null, "low": [p / 4 for p in null], "high": [p * 2 for p in null],
             "why": "each of its tokens can begin another of these languages' words too" if missing else "",
         })  # fmt: skip
-    for number in asked["tokens"]:
+    for number in asked.get("tokens", ()):
         values = [0.01 + bell(layer, 8, 3, 0.1) for layer in range(1, LAYERS + 1)]
         rows.append({"kind": "token", "token": {"id": number, "text": f"token {number}", "language": "en"},
                      "probability": values, "rank": [round(1 / p) for p in values]})  # fmt: skip

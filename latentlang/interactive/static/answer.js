@@ -38,7 +38,8 @@ export function findAnswer(words, { asked, named, layers, column, unreliable }) 
   const own = asked ?? winners.get(layers)?.language ?? null;
   const tokens = words.layers.flatMap(layer => {
     const [token, probability] = column?.[layer - 1]?.top[0] ?? [];
-    const tells = token?.language && probability >= WORTH_TELLING && !unreliable.includes(layer)
+    // a part of a character is no sign of a language: many write characters that begin with the same byte
+    const tells = token?.language && !token.bytes && probability >= WORTH_TELLING && !unreliable.includes(layer)
       && token.language !== winners.get(layer)?.language;
     return tells ? [{ layer, language: token.language, token, probability }] : [];
   });
@@ -103,8 +104,11 @@ export function watchAnswer(app) {
   const show = () => {
     const { data } = app.reading;
     if (data?.prompt !== prompt) return; // the words are of the prompt before
-    element.replaceChildren(...answerParts(app, findAnswer(words, { asked: data.asked, named: data.named,
-      layers: app.open.model.layers, column: data.cells[data.tokens.length - 1], unreliable: data.unreliable })));
+    const found = findAnswer(words, { asked: data.asked, named: data.named, layers: app.open.model.layers,
+      column: data.cells[data.tokens.length - 1], unreliable: data.unreliable });
+    app.reading.told = told(found.leading, found.own).map(group => group.language);
+    app.reading.useColours();
+    element.replaceChildren(...answerParts(app, found));
     if (element.textContent === shown) return;
     shown = element.textContent;
     app.announce(shown);

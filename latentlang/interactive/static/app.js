@@ -2,7 +2,7 @@
 import { h, newId, quoted } from "./dom.js";
 import { languageColours } from "./colours.js";
 import { fromHash, makeStore, toHash } from "./store.js";
-import { frozenTransport, httpTransport, notebookTransport } from "./transport.js";
+import { NOT_HELD, frozenTransport, httpTransport, notebookTransport } from "./transport.js";
 import { VIEWS } from "./registry.js";
 import { chip, segmented } from "./controls.js";
 import { makeReading } from "./reading.js";
@@ -30,7 +30,7 @@ export function start(el, transport) {
   palette.onChange(() => store.set("palette", (store.get("palette") ?? 0) + 1));
   const closing = [];
   const app = {
-    live: transport.live, store, colours: palette.colours, useColours: palette.use, element: root, open: null,
+    live: transport.live, holds: transport.holds, store, colours: palette.colours, useColours: palette.use, element: root, open: null,
     announce: () => {}, languageName, newId, copyCode, ask, openPrompt, pinToken,
   };
 
@@ -169,11 +169,17 @@ export function start(el, transport) {
   }
 
   // A prompt from elsewhere: of an example, of a row of the languages, of a saved item.
+  // Gives whether it can be had here: a file that holds one prompt keeps to it.
   function openPrompt(text, { layer = null, view = "grid", source = null } = {}) {
+    if (!transport.holds("grid", { prompt: text })) {
+      complain(NOT_HELD, "prompt");
+      return false;
+    }
     box.value = text;
     grow();
     store.set({ prompt: text, from: null, position: null, layer, compare: null, label: "", own: "", pins: [], view,
       asked: store.get("asked") + 1, ...(source === null ? {} : { source }) });
+    return true;
   }
 
   function pinToken(token) {
@@ -222,7 +228,7 @@ export function start(el, transport) {
   }
 
   function makeTabs(able) {
-    for (const one of VIEWS.filter(view => !view.needs || able.includes(view.needs))) {
+    for (const one of VIEWS.filter(view => !view.needs || (able.includes(view.needs) && transport.holds(view.needs)))) {
       const tabId = newId("tab"), panelId = newId("panel");
       const tab = h("button", { type: "button", role: "tab", id: tabId, "aria-controls": panelId, title: one.hint,
         "data-view": one.id, onclick: () => store.set("view", one.id) }, one.title);
@@ -260,7 +266,7 @@ export function start(el, transport) {
     if (!transport.live) {
       box.readOnly = true;
       button.hidden = true;
-      examples.append(h("span", { class: "quietly" }, "This page holds what was computed when it was made; prompts are read by latentlang explore."));
+      examples.append(h("span", { class: "quietly" }, "This page holds what was computed when it was made; other prompts, concepts and languages are read by latentlang explore."));
     }
     for (const example of (transport.live && open.examples) || []) {
       examples.append(chip(example.title, { title: example.prompt, onclick: () => openPrompt(example.prompt) }));
@@ -272,7 +278,11 @@ export function start(el, transport) {
     app.reading = makeReading(app);
     answer.append(watchAnswer(app));
     makeTabs(open.views);
-    store.subscribe("view", () => showView(store.get("view")));
+    store.subscribe("asked", () => complain("", "")); // it was about the prompt before
+    store.subscribe("view", () => {
+      if (fault.dataset.channel === "prompt") complain("", "");
+      showView(store.get("view"));
+    });
     showView(store.get("view"));
     store.subscribe("prompt", () => {
       if (box.value !== store.get("prompt")) box.value = store.get("prompt");

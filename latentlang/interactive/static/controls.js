@@ -1,5 +1,5 @@
 // Pieces that several views have: choices, chips, the tools of a view, the legend of languages, bars of tokens.
-import { h, newId, percent, tokenSpan } from "./dom.js";
+import { h, newId, percent, quoted, tokenSpan } from "./dom.js";
 import { strength } from "./colours.js";
 
 // What that entry of the legend means.
@@ -19,6 +19,32 @@ export function segmented(title, options, chosen, act) {
     for (const box of row.querySelectorAll("input")) box.checked = box.value === id;
   };
   return element;
+}
+
+// The concepts that a text names: the one of that name or label, or those whose name is the text and a class in brackets
+// ("dog" for "dog (animal)").
+function conceptsOf(concepts, text) {
+  const wanted = text.trim().toLowerCase();
+  const exact = concepts.filter(one => one.label === text.trim() || one.name.toLowerCase() === wanted);
+  return exact.length ? exact : concepts.filter(one => one.name.toLowerCase().replace(/\s*\([^()]*\)$/, "") === wanted);
+}
+
+// A box to choose a concept in, and its list; take is called with the concept, or with null where the box is empty.
+export function conceptBox(app, view, placeholder, take) {
+  const id = newId("concept"), listId = newId("concepts");
+  const box = h("input", { id, list: listId, type: "text", autocomplete: "off", placeholder, disabled: !app.live,
+    title: app.live ? null : "This page holds one concept; latentlang explore has the others.", onchange: () => {
+      const found = box.value.trim() ? conceptsOf(app.open.concepts, box.value) : [null];
+      if (found.length !== 1) {
+        return app.complain(found.length ? `${quoted(box.value)} is ${found.length} concepts; choose one: ${found.map(one => one.name).join(", ")}`
+          : `${quoted(box.value)} is not a concept of this task; choose one of the list`, view);
+      }
+      app.complain("", "");
+      box.value = found[0]?.name ?? "";
+      return take(found[0]);
+    } });
+  return { box, field: h("span", { class: "field" }, h("label", { for: id }, "Concept"), box,
+    h("datalist", { id: listId }, app.open.concepts.map(one => h("option", { value: one.name })))) };
 }
 
 export function chip(label, attributes = {}) {

@@ -38,7 +38,8 @@ function mount(app) {
   const element = h("div", { class: "view grid-view" },
     h("p", { class: "about" }, "What each layer would say next, after each token of the prompt, in the colour of its language. The last layer, on top, is the model's output."),
     h("div", { class: "head" }, legend.element, strengthKey(), tools.element),
-    h("div", { class: "beside" }, h("div", { class: "left" }, windows, scroller, strip.element, note), details),
+    h("div", { class: "beside" }, h("div", { class: "left" }, windows, scroller, strip.element, note,
+      h("p", { class: "on-paper" }, "Of a longer prompt the last eight tokens are printed, where the answer is.")), details),
     h("p", { class: "help" }, "Click a cell or move with the arrow keys; Shift with a click or an arrow compares two; Enter pins the token for Words. ", NO_ONE),
     place);
   let built = null;

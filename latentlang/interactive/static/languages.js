@@ -1,6 +1,6 @@
 // The same prompt in many languages: one row a language, the last position, every layer.
 import { h, newId, percent, quoted, ranges, tableOf, tokenSpan } from "./dom.js";
-import { makeLegend, paintCell, segmented, strengthKey, viewTools } from "./controls.js";
+import { conceptBox, makeLegend, paintCell, segmented, strengthKey, viewTools } from "./controls.js";
 import { VIEWS } from "./registry.js";
 import { LEAST_ABOVE_NULL } from "./answer.js";
 
@@ -20,18 +20,16 @@ export function pivotLayers(row) {
 function mount(app) {
   const { store, reading } = app;
   const count = app.open.model.layers;
-  const conceptId = newId("concept"), listId = newId("concepts"), sourceId = newId("source");
+  const sourceId = newId("source");
   const legend = makeLegend(app);
   const place = h("div", { class: "alternative" });
   const tools = viewTools(app, asTable, place);
-  const concept = h("input", { id: conceptId, list: listId, type: "text", autocomplete: "off", placeholder: "choose one", onchange: () => {
-    const found = app.open.concepts.find(one => one.name === concept.value || one.label === concept.value);
-    if (!found) return app.complain(`${quoted(concept.value)} is not a concept of this task; choose one of the list`, "languages");
-    app.complain("", "");
-    label = found.label;
-    return ask();
-  } });
-  const source = h("select", { id: sourceId, onchange: () => store.set("source", source.value) }, h("option", { value: "" }, "the task's own"),
+  const { box: concept, field } = conceptBox(app, "languages", "choose one", found => {
+    label = found?.label ?? null;
+    ask();
+  });
+  const source = h("select", { id: sourceId, disabled: !app.live,
+    title: app.live ? null : "This page holds the task's own; latentlang explore has the others.", onchange: () => store.set("source", source.value) }, h("option", { value: "" }, "the task's own"),
     app.open.languages.map(one => h("option", { value: one.code }, one.name)));
   let order = "list";
   const sort = segmented("Sort", [
@@ -48,9 +46,9 @@ function mount(app) {
     h("thead", {}, head), body);
   const scroller = h("div", { class: "scroll" }, table);
   const element = h("div", { class: "view languages-view" },
-    h("p", { class: "about" }, "The same concept asked for in each language: what each layer would say at the end of the prompt. Click a row to open its prompt in the grid."),
+    h("p", { class: "about" }, "The same concept asked for in each language: what each layer would say at the end of the prompt.", app.live ? " Click a row to open its prompt in the grid." : ""),
     h("div", { class: "head" },
-      h("span", { class: "field" }, h("label", { for: conceptId }, "Concept"), concept, h("datalist", { id: listId }, app.open.concepts.map(one => h("option", { value: one.name })))),
+      field,
       h("span", { class: "field" }, h("label", { for: sourceId }, "asked from"), source), sort, tools.element),
     h("div", { class: "head second" }, legend.element, strengthKey()), scroller,
     h("p", { class: "help" }, "Columns are layers. “English leads at”: there the English word is likelier than the answer, and by 1% at least than wrong words in the answer's language."),
@@ -155,8 +153,7 @@ function mount(app) {
   function openRow(code, layer) {
     const row = rows.get(code);
     if (!row) return;
-    app.openPrompt(row.prompt, { layer });
-    app.announce(`the prompt in ${app.languageName(code)} is read`);
+    if (app.openPrompt(row.prompt, { layer })) app.announce(`the prompt in ${app.languageName(code)} is read`);
   }
 
   body.addEventListener("click", event => {

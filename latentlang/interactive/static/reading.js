@@ -6,7 +6,8 @@ const DRAWN_IN = ["grid", "words", "languages"]; // views that draw what is here
 // Store names: "reading" counts what has come; data holds it.
 export function makeReading(app) {
   const { store } = app;
-  const reading = { data: null, words: new Map() };
+  // told: languages that the sentence in front of the views names
+  const reading = { data: null, words: new Map(), told: [] };
 
   function empty(prompt, lens, adapter, head) {
     return { prompt, lens, adapter, tokens: head.tokens, label: head.label ?? null, asked: head.asked ?? null,
@@ -30,7 +31,7 @@ export function makeReading(app) {
   function useColours() {
     if (!reading.data) return;
     const { asked, named, cells } = reading.data;
-    app.useColours(["en", asked, ...named, ...seen(cells)], { takeOver: DRAWN_IN.includes(store.get("view")) });
+    app.useColours(["en", asked, ...named, ...reading.told, ...seen(cells)], { takeOver: DRAWN_IN.includes(store.get("view")) });
   }
 
   function tell() {
@@ -54,6 +55,7 @@ export function makeReading(app) {
           // the old picture stands until the new one is there
           if (same) mine.layer = reading.data.layer;
           reading.data = mine;
+          if (!same) reading.told = [];
           useColours();
           if ((store.get("position") ?? 0) >= mine.tokens.length) store.set("position", null);
         }

@@ -60,7 +60,7 @@ function heatPane(app, told, { name, setCode, tell }) {
     h("thead", {}, head), body);
   const items = h("div", { class: "items", "aria-live": "polite" }), curves = h("div", { class: "item" });
   const element = h("div", { class: "pane" },
-    h("p", { class: "help" }, "Each cell: the mean probability of a language’s right word, less the same of wrong words (the null). Click one, or press Enter on it, for the items behind it."),
+    h("p", { class: "help" }, "Each cell: the mean probability of a language’s right word in per cent, less the same of wrong words (the null). Click one, or press Enter on it, for the items behind it."),
     chooser, h("div", { class: "scroll" }, table), h("div", { class: "two" }, items, curves));
   let cells = new Map(), current = null;
 
@@ -212,7 +212,7 @@ function heatPane(app, told, { name, setCode, tell }) {
 
 function pointsPane(app, told, { name, setCode, tell }) {
   const state = { data: null, at: 0, chosen: null };
-  const plot = scatter(app, { choose });
+  const plot = scatter(app, { choose, themed: () => state.data && drawLegend() });
   const sliderId = newId("layer");
   const slider = h("input", { id: sliderId, type: "range", min: "0", max: "0", step: "1", value: "0", oninput: () => layer(Number(slider.value)) });
   const says = h("output", { class: "says" });

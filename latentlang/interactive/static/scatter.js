@@ -238,6 +238,12 @@ export function scatter(app, act) {
   resized.observe(canvas);
   const scheme = matchMedia("(prefers-color-scheme: dark)");
   scheme.addEventListener("change", later);
+  // a notebook has a theme of its own, which it marks there
+  const themed = new MutationObserver(() => {
+    later();
+    act.themed?.();
+  });
+  for (const place of [document.documentElement, document.body]) themed.observe(place, { attributeFilter: ["data-jp-theme-light", "data-vscode-theme-kind", "class", "theme"] });
   return {
     element, draw: later, choose,
     show(found) {
@@ -264,6 +270,7 @@ export function scatter(app, act) {
     places: () => places,
     close() {
       resized.disconnect();
+      themed.disconnect();
       scheme.removeEventListener("change", later);
     },
   };

@@ -1,6 +1,6 @@
 // Trajectories: how likely each language's word of one concept is at every layer, over its null; pinned tokens too.
 import { h, newId, percent, quoted, svg, tableOf, tokenSpan } from "./dom.js";
-import { chip, languageMark, segmented, viewTools } from "./controls.js";
+import { chip, conceptBox, languageMark, segmented, viewTools } from "./controls.js";
 import { DASHES } from "./colours.js";
 import { VIEWS } from "./registry.js";
 
@@ -37,24 +37,25 @@ export function winnersOf(column) {
 function mount(app) {
   const { store, reading } = app;
   const layers = app.open.model.layers;
-  const conceptId = newId("concept"), listId = newId("concepts"), ownId = newId("own");
-  const concept = h("input", { id: conceptId, list: listId, type: "text", autocomplete: "off", placeholder: "none recognised",
-    onchange: () => {
-      const found = app.open.concepts.find(one => one.name === concept.value || one.label === concept.value);
-      if (concept.value && !found) return app.complain(`${quoted(concept.value)} is not a concept of this task; choose one of the list`, "words");
-      app.complain("", "");
-      return store.set({ label: found?.label ?? "", own: "" });
-    } });
-  const list = h("datalist", { id: listId }, app.open.concepts.map(one => h("option", { value: one.name })));
+  const ownId = newId("own");
+  const { box: concept, field } = conceptBox(app, "words", "none recognised", found => store.set({ label: found?.label ?? "", own: "" }));
   const own = h("input", { id: ownId, type: "text", autocomplete: "off", spellcheck: "false", placeholder: "de=Hund, ja=犬", dir: "auto",
-    onchange: () => {
+    disabled: !app.live, title: app.live ? null : "This page holds the words of one concept; latentlang explore reads your own.", onchange: () => {
       if (readOwnWords(own.value) === null) return app.complain("write your own words as de=Hund, ja=犬", "words");
       app.complain("", "");
       return store.set("own", own.value.trim());
     } });
   const scale = segmented("Scale", [{ id: "probability", label: "probability" }, { id: "rank", label: "rank (log)" }],
     store.get("scale"), id => store.set("scale", id));
-  const languages = h("details", { class: "choose" });
+  const languages = h("details", { class: "choose", onkeydown: event => {
+    if (event.key !== "Escape" || !languages.open) return;
+    event.stopPropagation();
+    languages.open = false;
+    languages.querySelector("summary").focus();
+  } });
+  // what is clicked beside it closes it, as it does a list of the browser's own
+  const shut = event => { if (!event.composedPath().includes(languages)) languages.open = false; };
+  document.addEventListener("pointerdown", shut);
   const pins = h("div", { class: "pins", role: "group", "aria-label": "Pinned tokens" });
   const place = h("div", { class: "alternative" });
   const tools = viewTools(app, asTable, place);
@@ -67,7 +68,7 @@ function mount(app) {
   const element = h("div", { class: "view words-view" },
     h("p", { class: "about" }, "One concept's word in each language: how likely every layer finds it, beside words of wrong concepts."),
     h("div", { class: "head" },
-      h("span", { class: "field" }, h("label", { for: conceptId }, "Concept"), concept, list),
+      field,
       h("span", { class: "field" }, h("label", { for: ownId }, "or own words"), own),
       scale, languages, tools.element),
     h("div", { class: "beside" }, h("div", { class: "left" }, title, holder, note), readout), pins, place);
@@ -113,6 +114,7 @@ function mount(app) {
     const difference = store.get("difference");
     reading.askWords(args, {
       part: part => {
+        if (!reading.data) return; // the prompt that it is of is gone
         data = part;
         if (!difference) base = null;
         app.useColours(["en", ...reading.data.named, ...part.rows.map(row => row.language ?? row.token?.language)].filter(Boolean));
@@ -136,6 +138,8 @@ function mount(app) {
     return undefined;
   }
 
+  const held = code => app.holds("words", { languages: [code] });
+
   function showControls() {
     const label = reading.label();
     if (document.activeElement !== concept) {
@@ -145,7 +149,8 @@ function mount(app) {
     const codes = reading.codes();
     const stood = languages.open;
     languages.replaceChildren(h("summary", {}, `Languages (${codes.length})`), h("div", { class: "boxes" }, app.open.languages.map(one =>
-      h("label", {}, h("input", { type: "checkbox", value: one.code, checked: codes.includes(one.code), onchange: event => {
+      h("label", { title: held(one.code) ? null : "not in this page; latentlang explore reads it" }, h("input", { type: "checkbox", value: one.code,
+        checked: codes.includes(one.code), disabled: !held(one.code), onchange: event => {
         const now = reading.codes();
         const next = event.target.checked ? [...now, one.code] : now.filter(code => code !== one.code);
         if (!next.length) {
@@ -310,9 +315,12 @@ function mount(app) {
     };
     showReadout(drawn, index);
     const silent = data.rows.filter(row => row.kind === "word" && row.why);
+    const lined = data.rows.filter(row => row.kind === "token").map(row => row.token.id);
+    const unheld = app.live ? [] : chosenPins().filter(token => !lined.includes(token.id));
     note.replaceChildren(
       !rank() && !different() && nulls.length ? h("span", {}, h("span", { class: "swatch null-band" }), "null: words of wrong concepts, 5th to 95th percentile. ") : "",
-      ...silent.map(row => h("span", {}, `${app.languageName(row.language)} (`, h("bdi", {}, row.word), `) has no line: ${row.why}. `)));
+      ...silent.map(row => h("span", {}, `${app.languageName(row.language)} (`, h("bdi", {}, row.word), `) has no line: ${row.why}. `)),
+      ...unheld.map(token => h("span", {}, `${quoted(token.text)} has no line: this page does not hold it; latentlang explore reads it. `)));
   }
 
   function showReadout(drawn, index) {
@@ -383,6 +391,9 @@ function mount(app) {
       else draw();
     },
     hide() { visible = false; },
-    close() { sized.disconnect(); },
+    close() {
+      sized.disconnect();
+      document.removeEventListener("pointerdown", shut);
+    },
   };
 }
