@@ -126,12 +126,19 @@ class RequestQueue:
                 self._thread = Thread(target=self._run, name="latentlang-explorer", daemon=True)
                 self._thread.start()
 
-    def close(self) -> None:
-        """Cancel what runs and end the thread."""
+    def close(self, *, wait: float = 0) -> None:
+        """Cancel what runs and end the thread.
+
+        Args:
+            wait: seconds that it is waited for at most: a process whose end finds a thread amid a product is aborted.
+        """
         with self._lock:
             for run in self._newest.values():
                 run.cancelled.set()
             self._waiting.put(None)
+            thread = self._thread
+        if thread is not None and wait:
+            thread.join(wait)
 
     def _run(self) -> None:
         while (wanted := self._waiting.get()) is not None:

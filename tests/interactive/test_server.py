@@ -137,6 +137,15 @@ def test_a_page_that_cannot_be_told_anything_ends_its_request_and_no_other(slow,
     queue.close()
 
 
+def test_a_server_ends_when_what_was_being_read_has_ended(slow, heard):
+    with serving(None) as address:
+        host, path = address.removeprefix("http://").split("/", 1)
+        connection = HTTPConnection(host, timeout=20)
+        connection.request("POST", f"/{path}", json.dumps(_ask(1, "long").model_dump()))
+        assert slow.begun.get(timeout=20) == 1
+    assert slow.ended.get(block=False) == "long"
+
+
 def test_the_end_of_an_answer_lets_others_go_first(slow, heard):
     queue = RequestQueue(None)
     queue.take(_ask(1, "pause"), heard.put)
