@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from latentlang.answers import answer_sets, token_bytes
-from latentlang.errors import InputError, MissingRowError
+from latentlang.errors import InputError, MissingRowError, ModelError
 from latentlang.interactive.prompt_readings import Cells, Floats, WordCurve, WordTokens
 from latentlang.lens.answer_languages import build_answer_languages
 from latentlang.lens.base import Lens, LogitLens
@@ -66,6 +66,10 @@ class PromptSession:
             raise InputError("the prompt is empty; type one")
         (ids,) = model.encode([text])
         count = len(ids)
+        if model.max_length is not None and count > model.max_length:
+            raise ModelError(
+                f"the prompt is {count:,} tokens long, and this model takes at most {model.max_length:,}; shorten it"
+            )
         start = max(0, count - WINDOW) if first is None else first
         if not 0 <= start < count:
             raise MissingRowError(f"there is no token {start}; this prompt has tokens 0 to {count - 1}")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from latentlang.answers import answer_sets, select_tokens, token_bytes
-from latentlang.errors import InputError
+from latentlang.errors import InputError, ModelError
 from latentlang.interactive.prompt_session import NOT_ITS_OWN, WINDOW, PromptSession
 from latentlang.interactive.prompt_words import guess, named_languages
 from latentlang.interactive.session_start import make_session
@@ -129,6 +129,10 @@ def test_a_long_prompt_has_a_window(pocket):
         assert cells.ids[0, :, 0].tolist() == whole[whole["position"] == at]["id"].tolist()
         with pytest.raises(InputError, match="of this prompt were read"):
             reading.cells([reading.positions.start - 1], top=1)
+    with pytest.raises(
+        ModelError, match=r"the prompt is \d,\d+ tokens long, and this model takes at most .*; shorten"
+    ):
+        PromptSession.at(pocket, "dog " * 2000)
     with pytest.raises(InputError, match="there is no token 900; this prompt has tokens 0 to"):
         PromptSession.at(pocket, text, first=900)
 

@@ -279,8 +279,8 @@ def test_an_error_that_nobody_foresaw_is_one_line_too(session, monkeypatch):
     for memory_ends in (fail, end):
         with monkeypatch.context() as patch:
             patch.setattr(session.model, "activations", memory_ends)
-            assert "not enough memory" in refused(session, "grid", prompt="another")
-        assert parts(session, "grid", prompt="another")
+            assert "not enough memory" in refused(session, "grid", prompt="another one")
+    assert parts(session, "grid", prompt="another one")
 
     def break_(*_given, **_options):
         raise KeyError("x\n\x1b[1m")
