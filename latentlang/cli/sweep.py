@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -217,7 +218,7 @@ def _print_report(report: SweepReport, *, as_json: bool) -> None:
     for path in files:
         console.print(f"wrote {path}", soft_wrap=True)
     if report.result is None:
-        console.print(f"submit it: bash {files[0]}", soft_wrap=True)
+        console.print(f"submit it: bash {shlex.quote(str(files[0]))}", soft_wrap=True)
     return None
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import stat
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from latentlang.errors import InputError
+from latentlang.errors import InputError, shown
 from latentlang.storage.files import write_text
 from latentlang.sweeps.executors import LOGS, Executor, SweepRun, register_executor
 from latentlang.sweeps.kinds import SweepJob
 
 #: The script, in the sweep's folder.
 SCRIPT = "sweep.sbatch"
+# What a job's name leaves out.
+_UNSAID = re.compile(r"[^\w.+-]+")
 # What the script says itself.
 _TAKEN = ("array", "dependency", "parsable", "wrap", "output", "job-name")
 
@@ -28,7 +31,8 @@ def sbatch_script(run: SweepRun) -> str:
         run: of a sweep that has a file.
 
     Raises:
-        InputError: it has none, or an option of ``sbatch`` is one that the script says itself.
+        InputError: it has none, an option of ``sbatch`` is one that the script says itself, or no line of such a script
+            can say the folder's name.
     """
     if run.file is None:
         raise InputError("a SLURM script names the sweep's file; give a file, not a mapping")
@@ -39,6 +43,12 @@ def sbatch_script(run: SweepRun) -> str:
                 f"{run.table.sweep.where}: slurm: {name} is said by the script itself; leave it out"
             )
     file, out = run.file.resolve(), run.out.resolve()
+    if not str(out).isprintable() or set(str(out)) & set('"\\'):
+        raise InputError(
+            f"sbatch would misread the name of the folder {shown(str(out))}; choose one without quotes, backslashes "
+            "and control characters"
+        )
+    logs = str(out / LOGS).replace("%", "%%")
     given = [f"#SBATCH --{name}={value}" for name, value in slurm.items()]
     command = [sys.executable, "-m", "latentlang", "sweep", str(file), "--out", str(out)]
     waiting = [
@@ -47,8 +57,8 @@ def sbatch_script(run: SweepRun) -> str:
     stages = [stage for stage in waiting if stage]
     lines = [
         "#!/bin/bash",
-        f"#SBATCH --job-name={run.table.sweep.name}",
-        f"#SBATCH --output={out}/{LOGS}/slurm-%A-%a.txt",
+        f"#SBATCH --job-name={_UNSAID.sub('-', run.table.sweep.name)}",
+        f'#SBATCH --output="{logs}/slurm-%A-%a.txt"',
         *given,
         f"# {run.table.describe()} {sum(map(len, stages))} of them are to be run.",
         f"# Submit all stages: bash {shlex.quote(str(out / SCRIPT))}",

@@ -468,6 +468,19 @@ def test_the_script_submits_a_stage_after_the_other(script, tmp_path):
     )
 
 
+def test_names_of_file_and_folder_are_no_lines_of_the_script(tmp_path):
+    path = tmp_path / "a b<i>\x1b[31m\n#SBATCH --wrap=evil.yaml"
+    path.write_text(yaml.safe_dump(small()))
+    report = run_sweep(path, out=tmp_path / "ou t%", executor="slurm")
+    said = [line for line in report.files[0].read_text().splitlines() if line.startswith("#SBATCH")]
+    assert said[:2] == [
+        "#SBATCH --job-name=a-b-i-31m-SBATCH---wrap-evil",
+        f'#SBATCH --output="{tmp_path}/ou t%%/logs/slurm-%A-%a.txt"',
+    ]
+    with pytest.raises(InputError, match="sbatch would misread the name of the folder"):
+        run_sweep(path, out=tmp_path / 'o"ut', executor="slurm")
+
+
 def test_a_task_of_the_array_is_one_job_of_the_command(script, tmp_path):
     text = script.read_text()
     # in place of Python, which has not these planted kinds
