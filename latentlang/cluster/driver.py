@@ -24,6 +24,8 @@ from latentlang.text import counted
 
 # How often a unit may lose its worker, and a worker may end before it has the model.
 MOST_LOSSES, MOST_STARTS = 5, 3
+# How many units may fail one after the other: on a full disk, all the rest would be run for nothing.
+MOST_FAILED = 5
 # Seconds between two looks at how far the workers are, and to wait for a first worker.
 TICK, PATIENCE = 0.5, 300.0
 _MOST_NAMED = 3
@@ -128,6 +130,7 @@ class Driver:
         self._waiting: deque[Unit] | None = None
         self._losses: Counter[str] = Counter()
         self._failed: dict[str, str] = {}
+        self._in_a_row = self._untried = 0
         self._done = self._total = self._shown = 0
         # called as files are while they are written: it is nobody's, and the next run removes what is left of it
         self._token = self._folder / f".latentlang-{secrets.token_hex(8)}{PARTIAL}"
@@ -224,6 +227,7 @@ class Driver:
                 outcome = None
             self._call.take_in(self._folder, state.part, state.unit, outcome)
             self._done += state.unit.prompts
+            self._in_a_row = 0
             state.stage, state.unit = "idle", None
 
     def _greet(self, number: int, told: Mapping[str, Any]) -> None:
@@ -269,13 +273,18 @@ class Driver:
     def _fail(self, unit: Unit, error: str, number: int) -> None:
         self._failed[unit.name] = error
         self._tell(f"{unit.name} failed on worker {number}: {error}")
+        self._in_a_row += 1
+        if self._in_a_row >= MOST_FAILED and self._waiting:
+            self._untried += len(self._waiting)
+            self._waiting.clear()
 
     def _failure(self) -> InputError:
         named = "; ".join(f"{name}: {error}" for name, error in list(self._failed.items())[:_MOST_NAMED])
         more = len(self._failed) - _MOST_NAMED
+        untried = f", {self._untried} were not tried any more" if self._untried else ""
         return InputError(
-            f"{counted(len(self._failed), 'unit')} failed, {named}{f' (and {more} more)' if more > 0 else ''}; all "
-            f"others are kept, and the logs are in {self._job.logs!r}"
+            f"{counted(len(self._failed), 'unit')} failed, {named}{f' (and {more} more)' if more > 0 else ''}"
+            f"{untried}; all others are kept, and the logs are in {self._job.logs!r}"
         )
 
     def _show(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import random
 from collections import Counter
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 import latentlang as ll
-from latentlang.activations import harvesting
+from latentlang.activations import harvesting, writer
 from latentlang.cluster import driver as driving
 from latentlang.cluster import run as running
 from latentlang.cluster.calls import PARTS, call_of
@@ -371,6 +372,29 @@ def test_a_unit_that_fails_is_named_and_the_others_are_kept(model, tmp_path, mon
     again = FakePool()
     drive(again, job)
     assert [name for name, _ in again.ran] == ["shard 1"]
+
+
+def test_where_one_unit_after_the_other_fails_the_rest_is_not_run(model, tmp_path, monkeypatch):
+    """A full disk: each shard would be run for nothing."""
+    job, ran, write = job_of("harvest", model, tmp_path / "shared"), [], writer.write_shard
+
+    def full(path: Path, *how: Any) -> str:
+        ran.append(path.name)
+        if len(ran) > 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(path, *how)
+
+    monkeypatch.setattr(writer, "write_shard", full)
+    monkeypatch.setattr(driving, "MOST_FAILED", 2)
+    with pytest.raises(
+        InputError, match=r"2 units failed, shard 1: .*, 1 were not tried any more; all others are kept"
+    ):
+        drive(FakePool(), job, workers=1)
+    assert len(ran) == 3
+    monkeypatch.undo()
+    again = FakePool()
+    drive(again, job)
+    assert [name for name, _ in again.ran] == ["shard 1", "shard 2", "shard 3"]
 
 
 def test_a_unit_that_kills_every_worker_is_given_up(model, tmp_path):
