@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 import latentlang as ll
 from experiments.steps import measuring_options, timed
-from experiments.ultralink.pruning import FIRST, FIRST_TRAINING, MODEL, SEEDS, asked, english, recipe_of
+from experiments.ultralink.pruning import CURVES, FIRST, MODEL, SEEDS, asked, english, recipe_of
 from experiments.ultralink.sums import WORDING, held_out
 from latentlang.comparison import ComparisonResult
 from latentlang.models import HookedLM
@@ -37,7 +37,7 @@ from latentlang.tasks.base import pick
 from latentlang.training import TrainingResult
 from latentlang.training.held_out import answer_losses
 
-#: The skill whose adapters are looked into.
+#: The skill, and the curve, whose adapters are looked into.
 SKILL = "sums"
 _BLOCK = re.compile(r"\.layers\.(\d+)\..*lora_B")
 _PERMUTATIONS = 100
@@ -106,7 +106,7 @@ def by_blocks(model: HookedLM) -> pd.DataFrame:
     Columns ``part`` (``first`` or ``last``), ``blocks`` (how many), ``language, n, right``; of 0 blocks the model
     alone, of all the whole adapter.
     """
-    chosen = recipe_of(0, FIRST_TRAINING)
+    chosen = recipe_of(0, CURVES[SKILL].first)
     rows = []
     for part in ("first", "last"):
         for count in range(model.n_layers + 1):

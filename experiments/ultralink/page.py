@@ -11,7 +11,7 @@ import pandas as pd
 from experiments.markdown import between, filled, layer_questions, markdown
 from experiments.steps import committed_tables
 from experiments.ultralink.layers import SKILL
-from experiments.ultralink.pruning import ARMS, FIRST_STEPS, FIRST_TRAINING, SECOND_TRAINING, SETTINGS, SIZES
+from experiments.ultralink.pruning import ARMS, CURVES, MODEL, SETTINGS, Curve
 from experiments.ultralink.sums import SKILLS, WORDING, held_out, learnt
 from experiments.ultralink.tables import FIGURES
 from latentlang.language_names import language
@@ -112,18 +112,17 @@ def _short(parts: Parts) -> str:
         )
     if "pruning" in parts:
         said = []
-        for skill, own in parts["pruning"].groupby("skill", sort=False):
-            cells = _cells(own, "arm", "size", "asked")
-            one, other = (cells.get((arm, max(SIZES), "zh")) for arm in ("from English", "from base"))
+        for name, own in parts["pruning"].groupby("curve", sort=False):
+            cells, largest = _cells(own, "arm", "size", "asked"), CURVES[str(name)].sizes[-1]
+            one, other = (cells.get((arm, largest, "zh")) for arm in ("from English", "from base"))
             if one and other:
                 said.append(
-                    f"{skill} {_share(one['right'])} against {_share(other['right'])} "
+                    f"{name} {_share(one['right'])} against {_share(other['right'])} after {largest:,} "
                     f"({counted(int(one['seeds']), 'seed')})"
                 )
         points.append(
-            f"**On `pocket`, learning a skill in English first is no sure help in Chinese**: after {max(SIZES)} "
-            f"Chinese "
-            f"items, with English before and without, {listed(said)}; most of what was learnt in English is lost then."
+            "**Learning a skill in English first is no sure help in Chinese**: after the most Chinese items, with "
+            f"English before and without, {'; '.join(said)}. Most of what was learnt in English is lost then."
         )
     if {"blocks", "moved"} <= parts.keys():
         cells = _cells(parts["moved"], "language", "layer")
@@ -366,42 +365,47 @@ def _computed(own: pd.DataFrame, code: str) -> str:
 
 def _pruning(table: pd.DataFrame) -> str:
     columns = {code: f"asked in {language(code).name}" for code in WORDING}
-    second, first = SECOND_TRAINING, FIRST_TRAINING
     sections = [
-        "### The pruning curve, on `pocket`",
+        "### The pruning curve",
         filled(
             "The design of Figures 11 and 12 with skills that can be checked exactly and that are of no culture. "
-            "*Sums*, of numbers up to 19; and *sums and differences*, of numbers up to 14, where a word says which of "
-            f"the two is asked ({_wordings()}). Numbers and answer are digits, as in MGSM. "
-            f"{listed([_sizes(skill) for skill in SKILLS])}, in all three languages; no training set of any language "
-            "has one of these. *From English*: all are learnt in English first "
-            f"({listed([f'{skill} in {steps} steps' for skill, steps in FIRST_STEPS.items()])} of {first['batch']}), "
-            "and then N of them in Chinese; *from base*: N in Chinese at once. Every training in Chinese has "
-            f"{second['steps']} steps of {second['batch']}, however many items there are, and N of fewer are part of N "
-            f"of more. LoRA of rank {SETTINGS['rank']}. Exact match of greedy decoding, in percent, with the range "
-            "over seeds, which are too few for an interval or a test; the interval over items is in "
-            "`figures/ultralink/pruning.csv`. Controls: the base model, answers exchanged, and items of a third "
-            "language."
+            "*Sums*, of numbers up to 19, *larger sums* of numbers up to 35; and *sums and differences*, of numbers up "
+            f"to 14, where a word says which of the two is asked ({_wordings()}). Numbers and answer are digits, as in "
+            f"MGSM. {listed([_sizes(skill) for skill in SKILLS])}, in all three languages; no training set of any "
+            "language has one of these. *From English*: all are learnt in English first, and then N of them in "
+            "Chinese; *from base*: N in Chinese at once. Every training in Chinese of a curve has as many steps, "
+            "however many items there are, and N of fewer are part of N of more. LoRA of rank "
+            f"{SETTINGS['rank']}. Exact match of greedy decoding, in percent, with the range over seeds, which are too "
+            "few for an interval or a test; the interval over items is in `figures/ultralink/pruning.csv`. Controls: "
+            "the base model, answers exchanged, and items of a third language."
         ),
     ]
-    for skill in dict.fromkeys(table["skill"]):
-        own = table[table["skill"] == skill]
+    for name in dict.fromkeys(table["curve"]):
+        own, curve = table[table["curve"] == name], CURVES[name]
         cells = _cells(own, "arm", "size", "asked")
         lines = [
             {"arm": arm, "items": size, "seeds": cells[arm, size, "en"]["seeds"]}
             | {columns[code]: _right(cells[arm, size, code]) for code in WORDING}
             for arm, size in dict.fromkeys((arm, size) for arm, size, _ in cells)
         ]
-        sections += [f"#### {capital(skill)}", markdown(pd.DataFrame(lines))]
+        sections += [
+            f"#### {capital(name)}" + (f", on `{MODEL}`" if curve.model == MODEL else ""),
+            filled(f"In English {_training(curve.first)}, in Chinese {_training(curve.second)}."),
+            markdown(pd.DataFrame(lines)),
+        ]
         if {(arm, size) for arm, size, _ in cells} == {
-            (arm, size) for arm in ARMS for size in ARMS[arm].sizes
+            (arm, size) for arm in ARMS for size in ARMS[arm].sizes(curve)
         }:
-            sections.append(filled(_pruned(cells)))
+            sections.append(filled(_pruned(cells, curve)))
     return "\n\n".join([*sections, "![The pruning curve](../../figures/ultralink/pruning.png)"])
 
 
+def _training(settings: Mapping[str, Any]) -> str:
+    return f"{settings['steps']} steps of {settings['batch']} at a rate of {settings['learning_rate']:g}"
+
+
 def _sizes(skill: str) -> str:
-    return f"{len(learnt(skill))} {skill} are learnt and {len(held_out(skill))} others asked afterwards"
+    return f"{len(learnt(skill)):,} {skill} are learnt and {len(held_out(skill))} others asked afterwards"
 
 
 def _wordings() -> str:
@@ -422,24 +426,24 @@ def _cells(table: pd.DataFrame, *keys: str) -> dict[tuple[Any, ...], dict[str, A
     }
 
 
-def _pruned(cells: Mapping[tuple[Any, ...], Mapping[str, Any]]) -> str:
+def _pruned(cells: Mapping[tuple[Any, ...], Mapping[str, Any]], curve: Curve) -> str:
     """What a curve says: which of two arms is above the other in every seed, and which is not."""
-    largest, english = max(SIZES), "from English"
+    least, largest, english = curve.sizes[1], curve.sizes[-1], "from English"
     parts = [
         _against(
             cells[english, size, "zh"], cells["from base", size, "zh"],
-            f"with {size} Chinese items the model that learnt English",
+            f"with {size:,} Chinese items the model that learnt English",
         )
-        for size in SIZES[1:]
+        for size in curve.sizes[1:]
     ]  # fmt: skip
     right = {key: _share(cell["right"]) for key, cell in cells.items()}
     return (
         f"In Chinese, {'; '.join(parts)}. With exchanged answers "
         f"{right['from English, answers exchanged', largest, 'zh']} are right, with Spanish items in place of "
-        f"{largest} Chinese ones {right['from English, Spanish items', largest, 'zh']}, and after English alone "
+        f"{largest:,} Chinese ones {right['from English, Spanish items', largest, 'zh']}, and after English alone "
         f"{right[english, 0, 'zh']}. In English {right[english, 0, 'en']} are right before any Chinese, "
-        f"{right[english, SIZES[1], 'en']} after {SIZES[1]} Chinese items and {right[english, largest, 'en']} after "
-        f"{largest}. In Spanish {right['from English, Spanish items', largest, 'es']} are right after {largest} "
+        f"{right[english, least, 'en']} after {least} Chinese items and {right[english, largest, 'en']} after "
+        f"{largest:,}. In Spanish {right['from English, Spanish items', largest, 'es']} are right after {largest:,} "
         "Spanish items."
     )
 
@@ -568,8 +572,8 @@ def _open(parts: Parts) -> str:
 
 def _asked(parts: Parts) -> list[tuple[str, str, str]]:
     """The questions of the layers: each with what is known here, and the command that would tell more."""
-    pruned = _cells(parts["pruning"], "skill", "arm", "size", "asked")
-    before, after = (_share(pruned[SKILL, "from English", size, "en"]["right"]) for size in (0, max(SIZES)))
+    pruned, largest = _cells(parts["pruning"], "curve", "arm", "size", "asked"), CURVES[SKILL].sizes[-1]
+    before, after = (_share(pruned[SKILL, "from English", size, "en"]["right"]) for size in (0, largest))
     moved = _cells(parts["moved"], "language", "layer")["zh", 1]
     lift = "xquad" in parts
     blocks = _cells(parts["blocks"], "blocks", "part", "language")
@@ -592,7 +596,7 @@ def _asked(parts: Parts) -> list[tuple[str, str, str]]:
         ),
         (
             "Does alignment before say how many items a language needs?",
-            f"Not answered: the curve is of {len(SKILLS)} skills in Chinese (`pruning.csv`), and a relation between "
+            f"Not answered: the curves are of {len(SKILLS)} skills in Chinese (`pruning.csv`), and a relation between "
             "languages takes many.",
             "python -m experiments.ultralink.pruning FOLDER",
         ),
@@ -607,7 +611,7 @@ def _asked(parts: Parts) -> list[tuple[str, str, str]]:
         ),
         (
             "Does training one after the other take English away, or only what is said?",
-            f"Of English sums {before} are right before Chinese and {after} after {max(SIZES)} items (`pruning.csv`); "
+            f"Of English sums {before} are right before Chinese and {after} after {largest} items (`pruning.csv`); "
             "subspaces of the stages were not compared.",
             "latentlang compare --model pocket --adapter ENGLISH --adapter AFTERWARDS --parts geometry",
         ),

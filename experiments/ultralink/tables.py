@@ -15,8 +15,7 @@ import pandas as pd
 
 from experiments.instructions.tables import mean_with_interval
 from experiments.steps import computed, stacked, tables_command
-from experiments.ultralink.pruning import ARMS, SEEDS, file_of
-from experiments.ultralink.sums import SKILLS
+from experiments.ultralink.pruning import ARMS, CURVES, SEEDS, file_of
 
 FIGURES = Path(__file__).parents[2] / "figures" / "ultralink"
 
@@ -24,13 +23,13 @@ FIGURES = Path(__file__).parents[2] / "figures" / "ultralink"
 def pruning(folder: Path) -> pd.DataFrame:
     """Share of held-out sums that are right after each arm, in each language that is asked.
 
-    Columns ``skill, arm, size, asked, seeds, n, right, least, most, low, high``: `right` is the mean over seeds,
+    Columns ``curve, arm, size, asked, seeds, n, right, least, most, low, high``: `right` is the mean over seeds,
     `least` and `most` their range, `low` and `high` the bootstrap interval over items of that mean.
     """
     rows = []
-    for skill, (name, arm) in product(SKILLS, ARMS.items()):
-        for size in arm.sizes:
-            paths = [file_of(folder, skill, name, size, seed) for seed in SEEDS]
+    for (name, curve), (arm_name, arm) in product(CURVES.items(), ARMS.items()):
+        for size in arm.sizes(curve):
+            paths = [file_of(folder, name, arm_name, size, seed) for seed in SEEDS]
             runs = [pd.read_csv(path) for path in paths if path.exists()]
             for asked in dict.fromkeys(code for run in runs for code in run["set"]):
                 right = pd.DataFrame(
@@ -42,9 +41,9 @@ def pruning(folder: Path) -> pd.DataFrame:
                 mean, low, high = mean_with_interval(right.mean(axis=1).to_numpy())
                 rows.append(
                     {
-                        "skill": skill, "arm": name, "size": size, "asked": asked, "seeds": len(runs), "n": len(right),
-                        "right": mean, "least": right.mean().min(), "most": right.mean().max(), "low": low,
-                        "high": high,
+                        "curve": name, "arm": arm_name, "size": size, "asked": asked, "seeds": len(runs),
+                        "n": len(right), "right": mean, "least": right.mean().min(), "most": right.mean().max(),
+                        "low": low, "high": high,
                     }
                 )  # fmt: skip
     return pd.DataFrame(rows)
@@ -97,4 +96,4 @@ TABLES: dict[str, Callable[[Path], pd.DataFrame]] = {
 }  # fmt: skip
 
 if __name__ == "__main__":
-    tables_command(__doc__, TABLES, FIGURES)
+    tables_command(__doc__, TABLES, FIGURES, kept=("curve",))

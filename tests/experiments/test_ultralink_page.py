@@ -6,20 +6,20 @@ import pandas as pd
 
 from experiments.ultralink import page
 from experiments.ultralink.pictures import curve
-from experiments.ultralink.pruning import ARMS
-from experiments.ultralink.sums import SKILLS, WORDING
+from experiments.ultralink.pruning import ARMS, CURVES
+from experiments.ultralink.sums import WORDING
 
 
 def _pruning(**right: float) -> pd.DataFrame:
     """A table in which arms have the same share of right answers, those of `right` another one."""
     rows = [
         {
-            "skill": skill, "arm": arm, "size": size, "asked": code, "seeds": 3, "n": 74,
+            "curve": name, "arm": arm, "size": size, "asked": code, "seeds": 3, "n": 74,
             "right": right.get(arm.split(" ")[-1], 0.5),
             "least": right.get(arm.split(" ")[-1], 0.5) - 0.1, "most": right.get(arm.split(" ")[-1], 0.5) + 0.1,
             "low": 0.4, "high": 0.6,
         }
-        for skill in SKILLS for arm in ARMS for size in ARMS[arm].sizes for code in WORDING
+        for name, own in CURVES.items() for arm in ARMS for size in ARMS[arm].sizes(own) for code in WORDING
     ]  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -99,9 +99,11 @@ def test_a_page_without_measurements_says_nothing_of_them() -> None:
         assert heading not in said
 
 
-def test_the_curve_has_a_panel_a_skill_and_a_line_an_arm_with_ranges() -> None:
+def test_the_curve_has_a_panel_a_curve_and_a_line_an_arm_with_ranges() -> None:
     figure = curve(_pruning())
-    assert [trace.name for trace in figure.data] == list(ARMS) * len(SKILLS)
+    assert [trace.name for trace in figure.data] == list(ARMS) * len(CURVES)
     assert list(figure.data[0].x) == [0, 1, 2, 3] and list(figure.data[0].error_y.array) == [10] * 4
     assert [trace.line.dash for trace in figure.data][: len(ARMS)] == ["solid", "solid", "dot", "dot"]
-    assert [note.text for note in figure.layout.annotations] == ["Sums", "Sums and differences"]
+    assert [note.text for note in figure.layout.annotations] == [
+        name[0].upper() + name[1:] for name in CURVES
+    ]

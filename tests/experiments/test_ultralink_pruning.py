@@ -12,7 +12,7 @@ import pytest
 import latentlang as ll
 from experiments.ultralink import layers, pruning, tables
 from experiments.ultralink.layers import SKILL
-from experiments.ultralink.pruning import ARMS, SIZES, file_of, items_of
+from experiments.ultralink.pruning import ARMS, CURVES, file_of, items_of
 from experiments.ultralink.sums import SKILLS, WORDING, examples, exchanged, held_out, learnt
 from latentlang.training import TrainingResult
 
@@ -31,16 +31,17 @@ def folder(model: ll.HookedLM, tmp_path_factory: pytest.TempPathFactory) -> Path
     return path
 
 
-@pytest.mark.parametrize("skill", SKILLS)
-def test_what_is_asked_is_in_no_training_set_of_any_language(skill: str) -> None:
+@pytest.mark.parametrize("curve", CURVES)
+def test_what_is_asked_is_in_no_training_set_of_any_language(curve: str) -> None:
+    skill, sizes = CURVES[curve].skill, CURVES[curve].sizes
     assert not {one.id for one in learnt(skill)} & {one.id for one in held_out(skill)}
-    assert len(learnt(skill)) >= max(SIZES) and len(held_out(skill)) >= 50
+    assert len(learnt(skill)) >= max(sizes) and len(held_out(skill)) >= 50
     signs = set(SKILLS[skill].signs)
     assert {one.sign for one in held_out(skill)} == {one.sign for one in learnt(skill, 16)} == signs
 
 
 def test_fewer_items_are_part_of_more_and_differ_by_seed() -> None:
-    for fewer, more in pairwise(SIZES):
+    for fewer, more in pairwise(CURVES[SKILL].sizes):
         assert learnt(SKILL, fewer, seed=1) == learnt(SKILL, more, seed=1)[:fewer]
     assert learnt(SKILL, 16, seed=1) != learnt(SKILL, 16, seed=2)
 
@@ -67,7 +68,9 @@ def test_exchanged_answers_are_the_same_ones_in_other_places() -> None:
 
 def test_arms_of_the_curve_differ_in_their_start_alone() -> None:
     english, base = ARMS["from English"], ARMS["from base"]
-    assert english.sizes == base.sizes == SIZES
+    for curve in CURVES.values():
+        assert english.sizes(curve) == base.sizes(curve) == curve.sizes
+        assert [arm.sizes(curve)[-1] for arm in ARMS.values()] == [curve.sizes[-1]] * len(ARMS)
     assert items_of(english, SKILL, 64, 1) == items_of(base, SKILL, 64, 1)
 
 
@@ -85,12 +88,12 @@ def test_training_changes_what_is_asked_and_is_not_done_again(model: ll.HookedLM
 def test_the_table_has_means_over_seeds_and_their_range(folder: Path) -> None:
     own = pd.read_csv(file_of(folder, SKILL, "from English", 16, 0))
     own.assign(right=True).to_csv(file_of(folder, SKILL, "from English", 16, 1), index=False)
-    table = tables.pruning(folder).set_index(["skill", "arm", "size", "asked"])
+    table = tables.pruning(folder).set_index(["curve", "arm", "size", "asked"])
     row = table.loc[(SKILL, "from English", 16, "zh")]
     share = float(own.loc[own["set"] == "zh", "right"].mean())
     assert (row["seeds"], row["least"], row["most"]) == (2, share, 1.0)
     assert row["right"] == pytest.approx((share + 1) / 2) and row["low"] <= row["right"] <= row["high"]
-    assert set(table.index.get_level_values("skill")) == {SKILL}
+    assert set(table.index.get_level_values("curve")) == {SKILL}
 
 
 # Layers
