@@ -29,19 +29,22 @@ class Skill:
     Attributes:
         signs: ``+``, or ``+-`` where a word of the language says which of the two is asked for.
         largest: the largest number in them.
+        added: the largest second number of a sum; None for the same.
         asked: how many of those held out are asked afterwards; None for all.
     """
 
     signs: str
     largest: int
+    added: int | None = None
     asked: int | None = None
 
 
-#: The first can be done without a word of the language: there is one thing that is done with two numbers. The last has
-#: over a thousand sums that can be learnt.
+#: The first can be done without a word of the language: there is one thing that is done with two numbers. The last two
+#: have over a thousand that can be learnt; `pocket` does not learn the larger sums, carrying and all, from 1,500 steps.
 SKILLS = {
     "sums": Skill("+", 19),
     "sums and differences": Skill("+-", 14),
+    "additions of up to 2": Skill("+", 449, added=2, asked=100),
     "larger sums": Skill("+", 35, asked=100),
 }
 
@@ -77,8 +80,9 @@ class Sum:
 
 @cache
 def _sums(skill: str, *, held_out: bool) -> tuple[Sum, ...]:
-    numbers, signs = range(SKILLS[skill].largest + 1), SKILLS[skill].signs
-    both = [Sum(a, "+", b) for a in numbers for b in numbers]
+    numbers, signs, added = range(SKILLS[skill].largest + 1), SKILLS[skill].signs, SKILLS[skill].added
+    second = numbers if added is None else range(added + 1)
+    both = [Sum(a, "+", b) for a in numbers for b in second]
     both += [Sum(a, "-", b) for a in numbers for b in numbers if b <= a and "-" in signs]
     return tuple(one for one in both if (bucket("sums", one.id, count=_HELD_OUT_EVERY) == 0) == held_out)
 
