@@ -9,7 +9,7 @@ import pandas as pd
 
 from latentlang.language_names import language, language_pair
 from latentlang.stats.intervals import error_probability
-from latentlang.text import PATCHED_CONCEPTS, PATCHED_PLACES, capital, counted, listed
+from latentlang.text import PATCHED_CONCEPTS, PATCHED_PLACES, capital, counted, listed, unsigned
 
 if TYPE_CHECKING:
     from latentlang.causal.patch_settings import PatchSettings
@@ -78,4 +78,4 @@ def _above(contrast: pd.DataFrame, best: Any, control: str, level: float) -> str
 
 def between(row: Any) -> str:
     """A mean with its interval."""
-    return f"{row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}]".replace("-", "−")
+    return f"{unsigned(row['mean'])} [{unsigned(row['low'])}, {unsigned(row['high'])}]"

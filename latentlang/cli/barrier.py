@@ -110,7 +110,6 @@ def _print_table(result: BarrierResult, console: Console, *, level: float) -> No
     from rich.table import Table
 
     from latentlang.language_names import language
-    from latentlang.text import span
 
     provenance = result.provenance
     named = f"{provenance.model} + {provenance.adapter}" if provenance.adapter else provenance.model
@@ -122,9 +121,11 @@ def _print_table(result: BarrierResult, console: Console, *, level: float) -> No
         name = _ALL if row["language"] == _ALL else language(str(row["language"])).name
         cells = [name, str(row["items"]), str(row["wrong"])]
         if row["wrong"]:
-            cells += [f"{row[column]:.0%}" for column in ("readable", "chance", "barrier")]
+            cells += [f"{row['readable']:.0%}", f"{row['chance']:.0%}", _points(row["barrier"])]
             cells += [
-                span(row["low"], row["high"]),
+                "no interval"
+                if row["low"] != row["low"]
+                else f"{_points(row['low'])} to {_points(row['high'])}",
                 f"{row['layer']:g}" if row["layer"] == row["layer"] else "",
             ]
         table.add_row(*cells)
@@ -132,3 +133,10 @@ def _print_table(result: BarrierResult, console: Console, *, level: float) -> No
     console.print()
     for line in result.describe(level).splitlines():
         console.print(line, highlight=False, markup=False)
+
+
+def _points(difference: float) -> str:
+    """A difference of shares as the shares themselves: ``+12%``, ``−11%``."""
+    from latentlang.text import signed
+
+    return f"{signed(100 * difference, 0, keep_side=False)}%"

@@ -87,6 +87,13 @@ def check_unedited(model: HookedLM, doing: str) -> None:
         raise InputError(f"{doing} within edited(...), which it would not say; do it outside")
 
 
+#: Names that the package's other rooms use, and nobody at a prompt.
+_INNER = frozenset({
+    "adapter_state", "alone", "batching", "edits", "head", "head_chunks", "note_asked_as_text", "note_silence", "noted",
+    "noticing", "reader", "stream_graph", "take_notes", "width",
+})  # fmt: skip
+
+
 class HookedLM:
     """Wraps a causal LM the user already has; nothing of it is copied, converted or switched.
 
@@ -163,6 +170,10 @@ class HookedLM:
     def __repr__(self) -> str:
         tuned = f", adapter={self.adapter!r}" if self.adapter else ""
         return f"HookedLM({self.name!r}, {type(self.lm).__name__}, n_layers={self.n_layers}{tuned})"
+
+    def __dir__(self) -> list[str]:
+        """What a shell or a notebook offers behind ``model.``: without what only this package asks a model for."""
+        return sorted(name for name in super().__dir__() if name not in _INNER)
 
     def __getattr__(self, name: str) -> Any:
         """Names that are not there; those of TransformerLens with a word on where they are."""

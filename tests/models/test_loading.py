@@ -14,7 +14,7 @@ import transformers as hf
 from safetensors.torch import load_file, save_file
 
 from latentlang.errors import InputError, ModelError
-from latentlang.models import REGISTRY, HookedLM, cached_bytes, hub, load, resolve
+from latentlang.models import REGISTRY, HookedLM, cached_bytes, hooked, hub, load, resolve
 from latentlang.models.fingerprint import checkpoint_fingerprint
 from tests.support import architectures, tiny
 
@@ -569,3 +569,10 @@ def test_float16_that_was_not_asked_for_gives_way_to_float32(
     torch.testing.assert_close(lm.activations([[5, 6]]).logits[0], own.detach())
     with pytest.raises(ModelError, match="in float16"):
         load(tmp_path, dtype=torch.float16).activations([[5, 6]])
+
+
+def test_behind_a_dot_stand_the_names_that_users_need():
+    lm = HookedLM(tiny.model("mistral"), tiny.tokenizer())
+    offered = set(dir(lm))
+    assert {"activations", "edited", "bridge", "encode", "n_layers", "notes", "tokenizer"} <= offered
+    assert not offered & hooked._INNER and all(hasattr(lm, name) for name in hooked._INNER)
