@@ -343,7 +343,8 @@ def _out_of_reach(
         f"{server} cannot be reached, or broke off: {present} of {len(paths)} files of "
         f"{source.name} are in {root}; "
         "run the same command again where there is a network (it goes on from there; --mirror names another server), "
-        "or use a folder that somebody has with --data FOLDER; without any data the embedded tasks work: "
+        "or use a folder that somebody has (--data FOLDER, or --text FOLDER where text is read); "
+        "without any data the embedded tasks work: "
         "`latentlang evaluate --model pocket --task sentiment --lang ja`"
     )
 
