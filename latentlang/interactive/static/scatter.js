@@ -241,6 +241,7 @@ export function scatter(app, act) {
   // a notebook has a theme of its own, which it marks there
   const themed = new MutationObserver(() => {
     later();
+    setTimeout(later, 400); // JupyterLab's colours are not always its new theme's when it marks that
     act.themed?.();
   });
   for (const place of [document.documentElement, document.body]) themed.observe(place, { attributeFilter: ["data-jp-theme-light", "data-vscode-theme-kind", "class", "theme"] });
