@@ -12,6 +12,7 @@ from latentlang.interactive.numbers import plain
 from latentlang.interactive.saved_facts import MOST_ROWS, result_languages
 from latentlang.interactive.session import Session
 from latentlang.lens import MultilingualLensResult
+from latentlang.results import Result
 from latentlang.tasks import task as build_task
 
 
@@ -116,7 +117,7 @@ def item_curves(
     }  # fmt: skip
 
 
-def target_languages(result: MultilingualLensResult) -> list[str]:
+def target_languages(result: Result[Any]) -> list[str]:
     """Codes of the languages that were asked for, in order."""
     return [str(code) for code in result.table["language"].unique()]
 
