@@ -143,9 +143,10 @@ class PCAResult(Result[PCASettings]):
 
             embedding-atlas points.parquet --text text --x projection_x --y projection_y
 
+        Version 0.26 did so in November 2026: it shows each column and row, and the points where the browser has WebGPU.
         In a notebook its widget, ``EmbeddingAtlasWidget``, takes the table itself with the same names as ``text=``,
-        ``x=`` and ``y=``. So say its page on PyPI (version 0.26) and https://apple.github.io/embedding-atlas/tool.html,
-        read in November 2026; it was not run here. Further columns are what points can be coloured and filtered by.
+        ``x=`` and ``y=``, as its page on PyPI says; that was not run here. Further columns are what points can be
+        coloured and filtered by.
 
         Args:
             file: a parquet file to write as well; None for none.
