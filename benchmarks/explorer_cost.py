@@ -86,6 +86,7 @@ def main() -> None:
     known.set()
     prepare(session)
     session.read("zwei drei")  # what is found out at the first forward
+    answer(session, PageRequest(id=0, view="open"), RequestRun(0, lambda _reply: None))  # as a page asks first
     found = {"products alone": products(model), **measure(session)}
     alone = found["products alone"][0]
     print(
