@@ -239,7 +239,7 @@ def _ids_of(path: Path, tensors: Mapping[str, _Stored]) -> _Stored | None:
     return None
 
 
-class _Rows:
+class _RowBlocks:
     """Tensors with as many rows as each other, of which some rows at a time are in memory.
 
     Args:
@@ -358,7 +358,7 @@ class PaddedFile:
                     path, f"{name!r} is {list(values.shape)}, not {list(shape[:2])} as the states", then=_THEN
                 )
         self._check_mask(mask)
-        self._rows = _Rows([mask, *([] if ids is None else [ids]), *states])
+        self._rows = _RowBlocks([mask, *([] if ids is None else [ids]), *states])
         self._has_ids = ids is not None
 
     def _check_mask(self, mask: StoredTensor) -> None:
@@ -404,7 +404,7 @@ class VectorFile:
         parts = [_floating(path, name, tensors[name], ("prompt", "d_model")) for _, name in named]
         _check_alike(path, parts)
         _check_count(path, parts[0].shape[0], count)
-        self._rows = _Rows(parts)
+        self._rows = _RowBlocks(parts)
 
     def where(self, row: int) -> str:
         """Its file, and its row in it."""

@@ -125,13 +125,13 @@ class Manifest:
         Raises:
             InputError: it cannot be written.
         """
-        write_bytes(folder / MANIFEST, self._content())
+        write_bytes(folder / MANIFEST, _content(self))
         sync_folder(folder)
 
     @property
     def identity(self) -> str:
         """SHA-256 of all but which shards are there: two that have the same may be filled into one store."""
-        return hashlib.sha256(self.with_shards()._content()).hexdigest()
+        return hashlib.sha256(_content(self.with_shards())).hexdigest()
 
     def current(self, folder: Path) -> Manifest:
         """The same with the shards that the one in the folder has by now, which other processes may have written.
@@ -139,7 +139,7 @@ class Manifest:
         Raises:
             InputError: the one there is gone, or of another store.
         """
-        return self._there(folder)[0]
+        return _there(self, folder)[0]
 
     def note(self, folder: Path, number: int, shard: Shard) -> Manifest:
         """Say of a shard in the folder's manifest that it was written; what is there of the others stays.
@@ -154,12 +154,12 @@ class Manifest:
                 other bytes, or it cannot be written.
         """
         for _ in range(_TRIES):
-            there, was = self._there(folder)
+            there, was = _there(self, folder)
             found = there.shards[number].sha256
             clash = found not in (self.shards[number].sha256, shard.sha256)
             # whose bytes are there is not known then
             noted = there.with_shard(number, replace(shard, sha256=None) if clash else shard)
-            if not exchange_bytes(folder / MANIFEST, noted._content(), was=was):
+            if not exchange_bytes(folder / MANIFEST, _content(noted), was=was):
                 continue
             sync_folder(folder)
             if clash:
@@ -173,50 +173,51 @@ class Manifest:
             "the same command again"
         )
 
-    def _there(self, folder: Path) -> tuple[Manifest, bytes]:
-        """This with the shards of the one in the folder, and the bytes of that one.
 
-        Raises:
-            InputError: as of `current`.
-        """
-        path = folder / MANIFEST
-        with reading(path):
-            content = path.read_bytes() if path.exists() else None
-        if content is None:
-            raise InputError(
-                f"the store {str(folder)!r} was removed while it was filled: its {MANIFEST} is gone; run the same "
-                "command again, or choose another folder"
-            )
-        if content == self._content():
-            return self, content
-        there = _manifest_of(parse_json(content, shown(str(path)), then=_REMEDY), folder)
-        if there.identity != self.identity:
-            what = "; ".join(differences(there, self)) or "its prompts are others"
-            raise InputError(
-                f"the store {str(folder)!r} was replaced by another process while it was filled ({what}) and is left "
-                "as it is; choose another folder"
-            )
-        return replace(self, shards=there.shards), content
+def _content(manifest: Manifest) -> bytes:
+    """What the file of a manifest holds."""
+    kept = manifest.layout
+    layout = asdict(kept)
+    if not kept.widths:
+        del layout["widths"]
+    layout["shape"] = [len(kept.sites), len(kept.layers), len(kept.pools), manifest.rows, kept.d_model]
+    record = {
+        "kind": KIND, "format": FORMAT_VERSION, "model": dict(manifest.model), "prompts": dict(manifest.prompts),
+        "layout": layout, "shard_rows": manifest.shard_rows, "run": dict(manifest.run),
+    }  # fmt: skip
+    states = [
+        asdict(shard) | {"state": "complete" if shard.complete else "missing"} for shard in manifest.shards
+    ]
+    # one line a fact and one a shard: a person reads it too
+    lines = [f" {json.dumps(key)}: {_line(value)}" for key, value in record.items()]
+    lines.append(' "shards": [\n  ' + ",\n  ".join(map(_line, states)) + "\n ]")
+    return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
 
-    def _content(self) -> bytes:
-        """What the file holds."""
-        layout = asdict(self.layout)
-        if not self.layout.widths:
-            del layout["widths"]
-        layout["shape"] = [
-            len(self.layout.sites), len(self.layout.layers), len(self.layout.pools), self.rows, self.layout.d_model,
-        ]  # fmt: skip
-        record = {
-            "kind": KIND, "format": FORMAT_VERSION, "model": dict(self.model), "prompts": dict(self.prompts),
-            "layout": layout, "shard_rows": self.shard_rows, "run": dict(self.run),
-        }  # fmt: skip
-        states = [
-            asdict(shard) | {"state": "complete" if shard.complete else "missing"} for shard in self.shards
-        ]
-        # one line a fact and one a shard: a person reads it too
-        lines = [f" {json.dumps(key)}: {_line(value)}" for key, value in record.items()]
-        lines.append(' "shards": [\n  ' + ",\n  ".join(map(_line, states)) + "\n ]")
-        return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
+
+def _there(manifest: Manifest, folder: Path) -> tuple[Manifest, bytes]:
+    """A manifest with the shards of the one in the folder, and the bytes of that one.
+
+    Raises:
+        InputError: as of `Manifest.current`.
+    """
+    path = folder / MANIFEST
+    with reading(path):
+        content = path.read_bytes() if path.exists() else None
+    if content is None:
+        raise InputError(
+            f"the store {str(folder)!r} was removed while it was filled: its {MANIFEST} is gone; run the same "
+            "command again, or choose another folder"
+        )
+    if content == _content(manifest):
+        return manifest, content
+    there = _manifest_of(parse_json(content, shown(str(path)), then=_REMEDY), folder)
+    if there.identity != manifest.identity:
+        what = "; ".join(differences(there, manifest)) or "its prompts are others"
+        raise InputError(
+            f"the store {str(folder)!r} was replaced by another process while it was filled ({what}) and is left "
+            "as it is; choose another folder"
+        )
+    return replace(manifest, shards=there.shards), content
 
 
 def _line(value: Any) -> str:

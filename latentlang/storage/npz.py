@@ -155,5 +155,5 @@ def _data_start(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> int:
     """Where a member's bytes begin in the file: after a header of its own, which may differ from the archive's."""
     file: BinaryIO = archive.fp  # type: ignore[assignment]
     file.seek(member.header_offset)
-    lengths = _LENGTHS.unpack(file.read(_LOCAL_HEADER)[-_LENGTHS.size :])
-    return member.header_offset + _LOCAL_HEADER + sum(lengths)
+    name, extra = _LENGTHS.unpack(file.read(_LOCAL_HEADER)[-_LENGTHS.size :])
+    return member.header_offset + _LOCAL_HEADER + int(name) + int(extra)
