@@ -86,7 +86,8 @@ def main() -> None:
     known.set()
     prepare(session)
     session.read("zwei drei")  # what is found out at the first forward
-    answer(session, PageRequest(id=0, view="open"), RequestRun(0, lambda _reply: None))  # as a page asks first
+    # as a page asks first
+    answer(session, PageRequest(id=0, view="open"), RequestRun(0, lambda _reply: None))
     found = {"products alone": products(model), **measure(session)}
     alone = found["products alone"][0]
     print(
