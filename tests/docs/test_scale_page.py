@@ -17,6 +17,7 @@ from latentlang.models.shapes import model_shape
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
 COSTS = json.loads((ROOT / "latentlang" / "sizing" / "costs.json").read_text(encoding="utf-8"))
+CALLS = json.loads((ROOT / "benchmarks" / "plan_calls.json").read_text(encoding="utf-8"))
 CHECK = json.loads((ROOT / "benchmarks" / "plan_cost.json").read_text(encoding="utf-8"))
 
 
@@ -42,6 +43,16 @@ def test_what_was_foretold_is_within_a_fifth_of_what_was_measured():
     assert not {tuple(row["shape"]) for row in CHECK["checked"]} & {
         tuple(row["shape"]) for row in CHECK["fitted"]
     }
+
+
+def test_whole_calls_of_a_real_model_are_within_a_fifth_where_they_are_no_few_prompts():
+    for row in CALLS:
+        assert (
+            f"| {row['part']} | {row['prompts']} × {row['tokens']} | {row['shared']:.0%} | {row['seconds']:.2f} | "
+            f"{row['foretold']:.2f} |" in PAGE
+        )
+    most = [row for row in CALLS if row["model"] == "gemma3-270m" and row["prompts"] > 50]
+    assert len(most) == 3 and all(abs(row["foretold"] / row["seconds"] - 1) < 0.2 for row in most)
 
 
 def test_the_plan_on_the_page_is_that_of_the_command():
