@@ -468,7 +468,7 @@ def _against(first: Mapping[str, Any], second: Mapping[str, Any], words: str) ->
 
 
 def _share(value: float) -> str:
-    return percent(round(float(value), 2))
+    return percent(round(100 * float(value)) / 100)  # as the tables round it
 
 
 def _layers(parts: Parts) -> str:
