@@ -124,6 +124,7 @@ def write_shards(folder: Path, values: Tensor, rows: int, shards: int) -> Manife
     manifest = Manifest(
         model={}, prompts={"rows": rows * shards}, layout=_WIDE, shard_rows=rows
     ).with_shards()
+    manifest.write(folder)
     with ShardWriter(
         folder, manifest, check=lambda piece: None, backlog_bytes=rows * _WIDE.row_bytes // 2
     ) as writer:
