@@ -6,6 +6,7 @@ values or an `InputError` that names the file and what is wrong in it.
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import re
@@ -19,7 +20,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from latentlang.errors import InputError, LatentlangError, shown
-from latentlang.remote_paths import located
+from latentlang.remote_paths import RemotePath, located
 
 #: Of a record; a data file may be larger.
 MOST_BYTES = 2**26
@@ -155,7 +156,12 @@ def read_text(
             raise error(
                 f"{_named(path)} has {status.st_size:,} bytes, more than the {most:,} that are read; {then}"
             )
-        with path.open(encoding="utf-8-sig", newline="" if keep_line_ends else None) as file:
+        line_ends = "" if keep_line_ends else None
+        if isinstance(path, RemotePath):
+            # at once: read by ranges, one that is replaced meanwhile would be half the old and half the new
+            content = io.BytesIO(path.read_bytes())
+            return io.TextIOWrapper(content, encoding="utf-8-sig", newline=line_ends).read()
+        with path.open(encoding="utf-8-sig", newline=line_ends) as file:
             return file.read()
     except OSError as found_error:
         raise _unreadable(path, found_error, then=then, error=error) from found_error

@@ -181,8 +181,9 @@ class Lease:
             InputError: what is there is not ours.
         """
         try:
-            size = self._path.stat().st_size
-            content = self._path.read_range(0, min(size, _MOST))
+            # a renewed one may be longer than it was a moment ago
+            large = self._path.stat().st_size > _MOST
+            content = self._path.read_range(0, _MOST) if large else self._path.read_bytes()
         except FileNotFoundError:
             return None
         try:

@@ -116,6 +116,20 @@ def test_what_changed_meanwhile_is_not_exchanged(folder: RemotePath, monkeypatch
         assert path.read_bytes() == b"theirs"
 
 
+def test_what_is_replaced_while_it_is_read_is_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = remote(new_memory()) / "record.json"
+    record.put(b"[1]")
+    asked = RemotePath.stat
+
+    def replaced(self: RemotePath, **options: Any) -> Any:
+        found = asked(self, **options)
+        self.put(b"[1, 2]")
+        return found
+
+    monkeypatch.setattr(RemotePath, "stat", replaced)
+    assert read_json(record) == [1, 2]
+
+
 def test_a_file_is_put_whole_or_not_at_all(folder: RemotePath, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(files.tempfile, "gettempdir", lambda: str(tmp_path))
     target = folder / "out.json"
