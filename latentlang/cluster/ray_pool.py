@@ -98,6 +98,11 @@ class RayPool:
             with suppress(Exception):
                 self._ray.shutdown()
             reason = " ".join(str(error).split())[:_LONGEST]
+            if address == AUTO:
+                raise InputError(
+                    f"cannot start a Ray on this machine: {reason.rstrip('.')}; its own helpers have 15 s to start, "
+                    "too few where much else runs: run the same command again when less does, or leave out --cluster"
+                ) from error
             raise InputError(
                 f"cannot join the Ray cluster {shown(address)}: {reason}; run the command on a machine of the cluster "
                 "(`ray start --address=HOST:PORT` makes it one), or give --cluster auto"

@@ -104,6 +104,8 @@ def test_what_ray_says_of_a_cluster_becomes_a_line(ray, monkeypatch):
         InputError, match="cannot join the Ray cluster 'head:1': Version mismatch: the cluster was"
     ):
         RayPool("head:1", workers=1, cpus=None, gpus=True)
+    with pytest.raises(InputError, match=r"cannot start a Ray on this machine: .*or leave out --cluster"):
+        RayPool("auto", workers=1, cpus=None, gpus=True)
 
 
 def test_without_ray_its_extra_is_named(monkeypatch):
