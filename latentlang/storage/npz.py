@@ -1,7 +1,7 @@
 """``.npz`` archives of numpy as they are read: no pickle, every array held against its place in the file, by rows.
 
-An array that is stored as it is (`numpy.savez`) is read by the bytes of its rows; one that is compressed
-(`numpy.savez_compressed`) can only be unpacked whole.
+An array that is stored as it is (``numpy.savez``) is read by the bytes of its rows; one that is compressed
+(``numpy.savez_compressed``) can only be unpacked whole.
 """
 
 from __future__ import annotations

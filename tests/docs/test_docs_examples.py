@@ -15,7 +15,7 @@ from unittest.mock import patch
 import pytest
 import typer
 
-from latentlang.cli import app, main
+from latentlang.cli import _as_options, app, main
 from latentlang.geometry import measure_registry
 from latentlang.language_names import languages
 from latentlang.models.registry import REGISTRY
@@ -41,9 +41,9 @@ def _group() -> Any:
 
 
 def _command(words: list[str]) -> tuple[Any, list[str]]:
-    """The command that words name, and what follows its name."""
-    command, rest = _group(), list(words)
-    while hasattr(command, "commands") and rest and not rest[0].startswith("-"):
+    """The command that words name, and what follows its name; COMMAND stands for any."""
+    command, rest = _group(), _as_options(list(words))
+    while hasattr(command, "commands") and rest and not rest[0].startswith("-") and rest[0] != "COMMAND":
         assert rest[0] in command.commands, f"no command {rest[0]!r}"
         command = command.commands[rest.pop(0)]
     return command, rest
