@@ -183,14 +183,23 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ),
         ("steer --text udhr --lang de --items 16", "text to go on with, scored by language and chrF"),
     ),
-    "bits": (("bits --text udhr --lang en,ja --items 10", "bits for a byte of real text"),),
+    "bits": (("bits --text udhr --lang en,ja --items 10 --long-texts cut", "bits for a byte of real text"),),
     "mass": (
-        ("mass --text udhr --lang en,ja,hi --items 4", "which language's tokens each layer would write"),
+        (
+            "mass --text udhr --lang en,ja,hi --items 4 --long-texts cut",
+            "which language's tokens each layer would write",
+        ),
         ("mass --model gemma3-270m --text udhr --lang en,de,ja,hi,sw --items 4", "of a real model"),
     ),
     "neurons": (
-        ("neurons --text udhr --lang en,ja,hi", "neurons of three languages, told from chance"),
-        ("neurons --text udhr --lang en,ja,hi --tokens shared", "on tokens that the languages share"),
+        (
+            "neurons --text udhr --lang en,ja,hi --long-texts cut",
+            "neurons of three languages, told from chance",
+        ),
+        (
+            "neurons --text udhr --lang en,ja,hi --long-texts cut --tokens shared",
+            "on tokens that the languages share",
+        ),
         (
             "neurons --model gemma3-270m --text udhr --lang en,de,ja,hi,sw --ablate 10",
             "and what the model loses without them, on ten other paragraphs",

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from latentlang.cli.examples import EXAMPLES
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -49,3 +51,14 @@ def test_a_text_that_is_not_in_the_package_is_downloaded_before_it_is_read() -> 
         reading = re.search(r"(?:--text|--data) udhr|[\"']udhr[\"']", text)
         if reading and "/course/" not in path.as_posix():
             assert "data get udhr" in text, path
+
+
+def test_commands_on_texts_longer_than_the_context_of_pocket_say_what_becomes_of_them() -> None:
+    """Articles have more than 512 tokens in Japanese and Hindi, and these commands refuse such a text by default."""
+    pages = [*(ROOT / "docs").rglob("*.md"), *(ROOT / "notebooks").glob("*.ipynb"), ROOT / "README.md"]
+    lines = [line for path in pages for line in re.split(r"[\n`]", path.read_text(encoding="utf-8"))]
+    lines += [f"latentlang {typed}" for examples in EXAMPLES.values() for typed, _ in examples]
+    reading = [line for line in lines if re.search(r"latentlang (bits|mass|neurons) .*--text udhr", line)]
+    on_pocket = [line for line in reading if "--model" not in line and re.search("ja|hi", line)]
+    assert len(on_pocket) > 4
+    assert [line for line in on_pocket if "--long-texts" not in line] == []
