@@ -319,7 +319,8 @@ def _miscalled(
             return OptionError(message.args[0])
     if len(args) > len(places):
         extra = len(args) - len(places)
-        if len(places) == 1 and len(set(map(type, args))) == 1:
+        takes_list = "Sequence[" in str(signature.parameters[places[0]].annotation) if places else False
+        if len(places) == 1 and takes_list and len(set(map(type, args))) == 1:
             return OptionError(f"{name} takes its {places[0]} as one list: {name}([one, other])")
         return OptionError(
             f"{name} takes {', '.join(places)} by position and all else by name, such as {named[0]}=; "

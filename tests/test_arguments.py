@@ -1,6 +1,7 @@
 """Counts, names with commas and ranges that users give: what is taken, and the limits."""
 
 import inspect
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -148,7 +149,7 @@ class _Look:
 
 
 @checked_call
-def _draw(results, *, names=(), look: _Look | None = None):
+def _draw(results: Sequence[str], *, names=(), look: _Look | None = None):
     return results, names, look
 
 
@@ -183,6 +184,8 @@ def test_a_checked_call_is_the_call():
         (lambda: _read("a", model="b", languages="ja"), r"given model twice"),
         (lambda: _make(), r"^_make needs name="),
         (lambda: _draw("a", "b"), r"^_draw takes its results as one list: _draw\(\[one, other\]\)$"),
+        (lambda: _make("a", "b"), r"^_make takes name and no more"),
+        (lambda: ll.compare("pocket", "pocket-control"), r"^compare takes model by position and all else by name"),
         (lambda: _draw("a", max_size=2), r"'max_size'; did you mean look=_Look\(size=\.\.\.\)\?$"),
         (lambda: _draw("a", nams="b"), r"'nams'; did you mean 'names'\? help\(_draw\) lists them"),
         (lambda: _units("a", "b"), r"^_units needs texts=; .*; by position it takes model, sae, texts$"),
