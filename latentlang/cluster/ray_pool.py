@@ -101,7 +101,8 @@ class RayPool:
             if address == AUTO:
                 raise InputError(
                     f"cannot start a Ray on this machine: {reason.rstrip('.')}; its own helpers have 15 s to start, "
-                    "too few where much else runs: run the same command again when less does, or leave out --cluster"
+                    "too few where much else runs: run the same command again when less does, or leave --cluster out: "
+                    "one process gives the same result, and goes on from what is done"
                 ) from error
             raise InputError(
                 f"cannot join the Ray cluster {shown(address)}: {reason}; run the command on a machine of the cluster "

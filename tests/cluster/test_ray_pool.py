@@ -104,7 +104,7 @@ def test_what_ray_says_of_a_cluster_becomes_a_line(ray, monkeypatch):
         InputError, match="cannot join the Ray cluster 'head:1': Version mismatch: the cluster was"
     ):
         RayPool("head:1", workers=1, cpus=None, gpus=True)
-    with pytest.raises(InputError, match=r"cannot start a Ray on this machine: .*or leave out --cluster"):
+    with pytest.raises(InputError, match=r"cannot start a Ray on this machine: .*or leave --cluster out"):
         RayPool("auto", workers=1, cpus=None, gpus=True)
 
 
