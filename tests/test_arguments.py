@@ -185,7 +185,10 @@ def test_a_checked_call_is_the_call():
         (lambda: _make(), r"^_make needs name="),
         (lambda: _draw("a", "b"), r"^_draw takes its results as one list: _draw\(\[one, other\]\)$"),
         (lambda: _make("a", "b"), r"^_make takes name and no more"),
-        (lambda: ll.compare("pocket", "pocket-control"), r"^compare takes model by position and all else by name"),
+        (
+            lambda: ll.compare("pocket", "pocket-control"),
+            r"^compare takes model by position and all else by name",
+        ),
         (lambda: _draw("a", max_size=2), r"'max_size'; did you mean look=_Look\(size=\.\.\.\)\?$"),
         (lambda: _draw("a", nams="b"), r"'nams'; did you mean 'names'\? help\(_draw\) lists them"),
         (lambda: _units("a", "b"), r"^_units needs texts=; .*; by position it takes model, sae, texts$"),

@@ -106,6 +106,16 @@ def test_what_is_neither_a_task_nor_a_name_is_refused():
     with pytest.raises(InputError, match="a task or the name of one is needed, not list"):
         as_task(["translation"])
 
+    class Letters(type(ll.task("sentiment"))):
+        def answers(self, language):
+            return {"positive": "bon", "negative": "mauvais"}
+
+    with pytest.raises(
+        InputError,
+        match=r"Letters.answers\('.*'\) gives 'bon' for 'positive'; give a tuple of .*, \('bon',\)",
+    ):
+        ll.evaluate("pocket", Letters(), languages="fr")
+
 
 @pytest.mark.parametrize(
     "look",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from latentlang.arguments import checked_call
-from latentlang.errors import InputError, unknown
+from latentlang.errors import InputError, shown, unknown
 from latentlang.tasks.base import Task
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
@@ -137,10 +137,25 @@ def as_task(given: str | Task) -> Task:
     """The task itself, or the one of a name with its defaults.
 
     Raises:
-        InputError: no such task, or something that is neither a task nor a name.
+        InputError: no such task, something that is neither a task nor a name, or a task whose answers are strings where
+            they should be tuples of them.
     """
     if isinstance(given, Task):
+        _check_answers_of(given)
         return given
     if isinstance(given, str):
         return task(given)
     raise InputError(f"a task or the name of one is needed, not {type(given).__name__}; task(...) makes one")
+
+
+def _check_answers_of(task: Task) -> None:
+    """Refuse ``"rouge"`` for ``("rouge",)`` in a task of one's own: it would be read as answers of a letter each."""
+    if type(task).__module__.startswith("latentlang.") or not task.has_answers:
+        return
+    for language in task.languages[:1]:  # who writes so writes so in all
+        for label, texts in task.answers(language).items():
+            if isinstance(texts, str):
+                raise InputError(
+                    f"{type(task).__name__}.answers({language!r}) gives {shown(texts)} for {shown(label)}; give a "
+                    f"tuple of strings, ({shown(texts)},)"
+                )
