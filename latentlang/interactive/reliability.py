@@ -43,6 +43,7 @@ def unreliable_layers(session: Session, lens: str, adapter: str) -> Iterator[tup
         for text in _texts(session):
             with session.state(adapter):
                 (ids,) = session.model.encode([text])
+                ids = ids[: session.model.max_length]
                 places = _places(len(ids))
                 if not places:
                     continue

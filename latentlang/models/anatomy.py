@@ -185,11 +185,23 @@ def logit_scale(config: Any) -> tuple[float, float | None]:
 
 
 def probe_tokens(lm: Any, device: torch.device, *, length: int = _PROBE_TOKENS) -> Tensor:
-    """A short prompt of tokens spread over the vocabulary, ``[1, position]``; the same for every call."""
-    rows = embedding_rows(lm)
+    """A short prompt of tokens spread over the vocabulary, ``[1, position]``; the same for every call.
+
+    It is shorter where the model takes no more.
+    """
+    rows, length = embedding_rows(lm), min(length, longest_prompt(lm) or length)
     # the golden ratio spreads them evenly and in no order
     ids = [int(rows * ((i + 1) * 0.6180339887 % 1.0)) for i in range(length)]
     return torch.tensor([ids], device=device)
+
+
+def longest_prompt(lm: Any) -> int | None:
+    """Longest prompt of a causal LM in tokens; None where the positions set no limit (ALiBi)."""
+    config = text_config(lm)
+    if getattr(config, "alibi", False) or getattr(config, "model_type", "") in ("bloom", "mpt"):
+        return None
+    limit = getattr(config, "max_position_embeddings", None)
+    return int(limit) if limit else None
 
 
 def embedding_rows(lm: Any) -> int:

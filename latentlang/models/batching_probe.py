@@ -205,9 +205,7 @@ class BatchingProbe:
 
     def _probes(self, length: int) -> tuple[list[int], list[int]]:
         """Two prompts of different length that begin alike."""
-        limit = getattr(text_config(self._anatomy.lm), "max_position_embeddings", None)
         ids = probe_tokens(self._anatomy.lm, self._runner.device, length=length)[0].tolist()
-        ids = ids[: int(limit)] if limit else ids
         return ids, ids[: max(len(ids) - _SHORTER, 1)]
 
     @cached_property

@@ -24,6 +24,7 @@ from latentlang.models.anatomy import (
     find_head,
     find_layers,
     inner_model,
+    longest_prompt,
     text_config,
 )  # fmt: skip
 from latentlang.models.batch import ActivationBatch, Request, check_layers, check_pools, check_sites, collect
@@ -356,11 +357,7 @@ class HookedLM:
     @property
     def max_length(self) -> int | None:
         """Longest prompt in tokens; None where the positions set no limit (ALiBi)."""
-        config = self.config
-        if getattr(config, "alibi", False) or config.model_type in ("bloom", "mpt"):
-            return None
-        limit = getattr(config, "max_position_embeddings", None)
-        return int(limit) if limit else None
+        return longest_prompt(self.lm)
 
     @property
     def adapter(self) -> str | None:

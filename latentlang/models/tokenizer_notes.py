@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from latentlang.errors import InputError
-from latentlang.models.anatomy import quiet
+from latentlang.models.anatomy import longest_prompt, quiet
 
 # Plain texts on which a model is asked with and without its beginning-of-text token.
 _TEXTS = (
@@ -50,7 +50,9 @@ class TokenizerNotes:
         bos = getattr(tokenizer, "bos_token_id", None)
         if bos is None or bos == getattr(tokenizer, "eos_token_id", None):
             return None
-        texts = [list(tokenizer(text)["input_ids"]) for text in _TEXTS]
+        limit = longest_prompt(self._lm)
+        # with the token before them they are to fit as well
+        texts = [list(tokenizer(text)["input_ids"])[: limit and limit - 1] for text in _TEXTS]
         if any(bos in ids[:2] for ids in texts) or any(len(ids) < 3 for ids in texts):
             return None
         without = sum(self._log_prob(ids) for ids in texts)

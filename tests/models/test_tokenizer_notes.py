@@ -11,6 +11,7 @@ import torch
 
 import latentlang as ll
 from latentlang.activations import harvest
+from latentlang.errors import InputError
 from latentlang.evaluation import evaluate
 from latentlang.lens import explore, logit_lens, multilingual_lens
 from latentlang.models import HookedLM, load
@@ -52,6 +53,15 @@ def test_a_model_that_is_not_helped_by_it_is_left_in_peace() -> None:
     assert HookedLM(tiny.model("mistral"), without_bos()).tokenizer_notes.beginning is None
     assert HookedLM(tiny.model("mistral"), tiny.tokenizer()).tokenizer_notes.beginning is None
     assert HookedLM(tiny.model("mistral")).tokenizer_notes.beginning is None
+
+
+def test_a_model_of_a_short_context_is_asked_with_what_fits() -> None:
+    """Its positions are rows of a table, which ends there."""
+    lm = HookedLM(tiny.model("gpt2", n_positions=12), without_bos())
+    assert lm.tokenizer_notes.beginning is None
+    assert lm.activations(["good", "one"]).resid.shape[0] == 2
+    with pytest.raises(InputError, match="this model takes at most 12"):
+        lm.activations(["a longer text than that"])
 
 
 def padded(share: float) -> Any:
