@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import cache
 
-from latentlang.language_names import language
+from latentlang.language_names import GROUPS, language
 from latentlang.tasks import Task
 from latentlang.tasks.base import sources_of
 
@@ -21,7 +22,8 @@ def labels_of(task: Task) -> tuple[str, ...]:
 def guess(task: Task, text: str) -> str | None:
     """The label that a prompt's last line names in some language; of several the last, and of these the longest.
 
-    Where something stands in quotation marks, only the last such words count: what follows may name a language
+    Names of languages count where nothing else is named: they say what is asked for (``The French word fleur in German
+    is``). Where something stands in quotation marks, only the last such words count: what follows may name a language
     (``Français: "fleur" - 中文: "``), which is a word as well.
 
     Args:
@@ -34,15 +36,24 @@ def guess(task: Task, text: str) -> str | None:
     line = unicodedata.normalize("NFC", lines[-1])
     quoted = _QUOTED.findall(line)
     line = (quoted[-1] if quoted else line).casefold()
-    best: tuple[int, int] = (-1, 0)
+    best: tuple[bool, int, int] = (False, -1, 0)
     guessed = None
     for code in dict.fromkeys((*task.languages, *sources_of(task, task.languages))):
         for label, strings in task.answers(code).items():
             for word in strings:
                 end = _end_of(unicodedata.normalize("NFC", word).casefold(), line)
-                if end >= 0 and (end, len(word)) > best:
-                    best, guessed = (end, len(word)), label
+                if end < 0:
+                    continue
+                found = word.casefold() not in _language_names(code), end, len(word)
+                if found > best:
+                    best, guessed = found, label
     return guessed
+
+
+@cache
+def _language_names(code: str) -> frozenset[str]:
+    """What languages are called in a language, those that there are lists of."""
+    return frozenset(language(other).name_in(code).casefold() for other in GROUPS["flores101"])
 
 
 def named_languages(text: str, codes: Sequence[str]) -> tuple[str, ...]:
