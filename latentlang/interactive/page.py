@@ -9,7 +9,7 @@ from latentlang.interactive.frontend import module, style
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8">{policy}<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>latentlang explorer</title><style>{style}</style></head>
+<link rel="icon" href="data:,"><title>latentlang explorer</title><style>{style}</style></head>
 <body><div id="explorer"></div>
 <script type="module"{nonce}>{script}</script></body></html>
 """

@@ -260,7 +260,8 @@ export function start(el, transport) {
     const { model } = open;
     heading.textContent = `${model.name} · ${model.layers} layers · ${model.vocabulary.toLocaleString("en")} tokens`;
     const kept = transport.page ? fromHash(location.hash, KEPT) : {};
-    store.set({ prompt: open.prompt, lens: open.lenses[0].id, adapter: open.adapters?.[0]?.id ?? "", ...allowed(open, kept) });
+    store.set({ prompt: open.prompt, lens: open.lenses[0].id, adapter: open.adapters?.[0]?.id ?? "",
+      view: open.saved && open.views.includes("saved") ? "saved" : "grid", ...allowed(open, kept) });
     palette.use(["en"]);
     box.value = store.get("prompt");
     if (!transport.live) {
