@@ -16,6 +16,8 @@ from latentlang.cli import options
 from latentlang.errors import InputError
 
 _MOST_PORT = 65_535
+# Seconds that what is being learnt of the vocabulary may take to end.
+_PATIENCE = 20
 
 
 def explore(
@@ -66,7 +68,7 @@ def explore(
     from latentlang.interactive.server import check_port, serving
     from latentlang.interactive.session import speaking
     from latentlang.interactive.session_start import first_prompt, make_session, named_lenses
-    from latentlang.interactive.token_owners import prepare
+    from latentlang.interactive.token_owners import prepare, stop_learning
     from latentlang.lens.tuned import check_saved_lens
     from latentlang.saved import open_result
     from latentlang.storage.files import check_out_file
@@ -99,18 +101,21 @@ def explore(
         saved=saved,
         adapter_folder=adapter or "",
     )
-    if out is not None:
-        with Progress("computing") as progress:
-            freeze(session, out, progress=progress.after(0))
-        console.print(f"wrote {out}", soft_wrap=True)
-        return
-    prepare(session)
-    with serving(session, port=port) as address:
-        console.print(f"{loaded.name}: {address} (Ctrl-C ends it)", soft_wrap=True)
-        if browser:
-            _open(address)
-        with suppress(KeyboardInterrupt):
-            Event().wait()
+    try:
+        if out is not None:
+            with Progress("computing") as progress:
+                freeze(session, out, progress=progress.after(0))
+            console.print(f"wrote {out}", soft_wrap=True)
+            return
+        prepare(session)
+        with serving(session, port=port) as address:
+            console.print(f"{loaded.name}: {address} (Ctrl-C ends it)", soft_wrap=True)
+            if browser:
+                _open(address)
+            with suppress(KeyboardInterrupt):
+                Event().wait()
+    finally:
+        stop_learning(session, wait=_PATIENCE)
     console.print("ended")
 
 

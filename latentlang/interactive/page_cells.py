@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from latentlang.interactive.numbers import plain
 from latentlang.interactive.prompt_readings import Cells
-from latentlang.interactive.token_owners import TokenOwners
+from latentlang.interactive.token_owners import ConceptTokens, TokenOwners
 
 
-def cell_records(cells: Cells, owners: TokenOwners, words: Mapping[int, str]) -> list[list[dict[str, Any]]]:
+def cell_records(cells: Cells, owners: TokenOwners, words: ConceptTokens) -> list[list[dict[str, Any]]]:
     """A record a cell, ``[position][layer]``: ``top``, pairs of a token's record and its probability; ``entropy``.
 
     Where distances to the output were read there is ``kl`` too.
@@ -18,7 +17,7 @@ def cell_records(cells: Cells, owners: TokenOwners, words: Mapping[int, str]) ->
     Args:
         cells: what was read.
         owners: whose the tokens are.
-        words: tokens that begin words which are looked for, with their languages.
+        words: tokens of the words which are looked for, with their languages.
     """
     known = {token: owners.record(token, words) for token in set(cells.ids.ravel().tolist())}
     ids, probabilities = cells.ids.tolist(), plain(cells.probabilities, 5)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from threading import Event, Thread
 from typing import Any
 
 from latentlang.answers import TokenBytes, answer_sets, token_bytes, token_languages
 from latentlang.errors import InputError
 from latentlang.interactive.kept_owners import KnownTokens, keep_tokens, kept_tokens
+from latentlang.interactive.request_run import CancelledError
 from latentlang.interactive.session import Session
 from latentlang.language_id import LanguageIdentifier
 from latentlang.language_names import language
@@ -18,14 +20,38 @@ from latentlang.tasks.words import embedded_concepts
 logger = logging.getLogger(__name__)
 # Shorter words of one language are too often words of another that no list here has (English *gift*, German *Gift*).
 _LEAST_WORD = 5
+_LEARNING = "learning"
+
+
+@dataclass(frozen=True)
+class ConceptTokens:
+    """Tokens of the words for a concept, each to the code of the one language, of all of the task's, that it can be of.
+
+    Attributes:
+        whole: tokens that are such a word.
+        others: tokens that begin one, or go on behind it: pieces of many other words too.
+    """
+
+    whole: Mapping[int, str] = field(default_factory=dict)
+    others: Mapping[int, str] = field(default_factory=dict)
+
+    def __or__(self, more: ConceptTokens) -> ConceptTokens:
+        """The tokens of both concepts."""
+        return ConceptTokens({**self.whole, **more.whole}, {**self.others, **more.others})
+
+
+#: Of a prompt that names no concept.
+NO_CONCEPT = ConceptTokens()
 
 
 class TokenOwners:
     """Says of tokens whose language they are; of those that nothing makes certain, nobody's.
 
-    First the words of a concept: a token that can begin the word of one of the languages alone. Then the table of the
-    vocabulary, once it is made (`learn`). Then whole words of one of the languages alone, unless the table has seen
-    them in another's text. Then the script, where one of the languages alone is written in it.
+    A part of a character is nobody's: characters of many scripts begin with the same byte. A token that is the word of
+    a concept in one of the languages alone is that one's, unless the table of the vocabulary knows it as another's.
+    Then this table decides, once it is made (`learn`): what it has seen in text of several languages is nobody's. Of
+    the tokens that it does not know, whole words of one of the languages alone are that one's, and what begins the word
+    of the concept in one of them alone. Then the script, where one of the languages alone is written in it.
 
     Args:
         table: the vocabulary's bytes.
@@ -48,73 +74,114 @@ class TokenOwners:
         """Take in which language tokens belong to."""
         self._known, self.learnt = known, True
 
-    def of(self, token: int, words: Mapping[int, str]) -> str | None:
+    def of(self, token: int, concept: ConceptTokens) -> str | None:
         """Code of the language that a token belongs to; None where it is none's.
 
         Args:
             token: its id.
-            words: ids that begin words of a concept to the language (`words_of`).
+            concept: tokens of the words that are looked for (`words_of`).
         """
-        if token in words:
-            return words[token]
+        if not self._letters(token):
+            return None
         certain = self._known.certain.get(token)
+        if token in concept.whole:
+            own = concept.whole[token]
+            return own if certain in (None, own) else None
         if certain is None and token not in self._known.several:
-            certain = self._words.get(token)
+            certain = self._words.get(token) or concept.others.get(token)
         return certain or self._script(token)
+
+    def _letters(self, token: int) -> str:
+        """The whole characters that a token writes; none of a part of one, and of one that writes nothing."""
+        text = self._table.bytes[token] if token < len(self._table) else None
+        return (text or b"").decode("utf-8", "ignore").strip()
 
     def _script(self, token: int) -> str | None:
         if token not in self._by_script:
-            text = self._table.bytes[token] if token < len(self._table) else None
-            found = self._scripts.identify((text or b"").decode("utf-8", "ignore"))
+            found = self._scripts.identify(self._letters(token))
             self._by_script[token] = found.language if found.reason == "script" else None
         return self._by_script[token]
 
-    def record(self, token: int, words: Mapping[int, str]) -> dict[str, Any]:
+    def record(self, token: int, concept: ConceptTokens) -> dict[str, Any]:
         """A token as the page is told of it."""
         text = self._table.bytes[token] if token < len(self._table) else None
         part = text is not None and not _is_text(text)
         return {
             "id": token,
             "text": self._table.render(token),
-            "language": self.of(token, words),
+            "language": self.of(token, concept),
             **({"bytes": True} if part else {}),
         }
+
+
+@dataclass(frozen=True)
+class _Learning:
+    """A thread that makes the table of a vocabulary: told to stop, and at its end."""
+
+    stop: Event = field(default_factory=Event)
+    done: Event = field(default_factory=Event)
+
+    def check(self, done: int, total: int) -> None:
+        """Called with (texts done, texts in all).
+
+        Raises:
+            CancelledError: nobody waits for the table any more.
+        """
+        if self.stop.is_set():
+            raise CancelledError
 
 
 def learn_owners(session: Session) -> Event:
     """Begin, once, to work out which language each token of the vocabulary belongs to, in a thread of its own.
 
     Of 262,144 tokens and 20 languages that takes some 16 seconds the first time, and is then kept in the user's cache;
-    no model is run.
+    no model is run. A process that may end before should `stop_learning`.
 
     Returns:
         Set once it is known, or cannot be.
     """
     owners = token_owners(session)
 
-    def learn(done: Event) -> None:
+    def learn(learning: _Learning) -> None:
         try:
-            table = token_languages(session.model.tokenizer, languages=session.speaking, progress=False)
+            table = token_languages(
+                session.model.tokenizer, languages=session.speaking, progress=learning.check
+            )
             known = KnownTokens.of(table)
             owners.learn(known)
             keep_tokens(token_bytes(session.model.tokenizer), session.speaking, known)
         except InputError as error:  # one language alone, or one without embedded text
             logger.debug("no table of tokens and languages: %s", error)
+        except CancelledError:
+            logger.debug("the table of tokens and languages is not wanted any more")
         except Exception as error:  # cells are coloured by script and whole words then
             logger.debug("the table of tokens and languages could not be made", exc_info=error)
         finally:
-            done.set()
+            learning.done.set()
 
-    def begin() -> Event:
-        done = Event()
+    def begin() -> _Learning:
+        learning = _Learning()
         if owners.learnt:
-            done.set()
+            learning.done.set()
         else:
-            Thread(target=learn, args=[done], name="latentlang-token-languages", daemon=True).start()
-        return done
+            Thread(target=learn, args=[learning], name="latentlang-token-languages", daemon=True).start()
+        return learning
 
-    event: Event = session.once("learning", begin)
-    return event
+    learning: _Learning = session.once(_LEARNING, begin)
+    return learning.done
+
+
+def stop_learning(session: Session, *, wait: float) -> None:
+    """Have the thread of `learn_owners` end before it is done, if there is one.
+
+    Args:
+        session: the session.
+        wait: seconds that it is waited for at most: a process whose end finds a thread amid its work may be aborted.
+    """
+    learning: _Learning | None = session.found.pop(_LEARNING, None)
+    if learning is not None:
+        learning.stop.set()
+        learning.done.wait(wait)
 
 
 def token_owners(session: Session) -> TokenOwners:
@@ -172,34 +239,35 @@ def prepare(session: Session) -> None:
     token_owners(session)
 
 
-def words_of(session: Session, label: str | None, codes: Sequence[str]) -> Mapping[int, str]:
-    """Ids of the tokens that can begin the word for a label in one language alone, to its code.
-
-    Alone among some languages, those that are looked for; else among all that the task has.
+def words_of(session: Session, label: str | None) -> ConceptTokens:
+    """Tokens of the word for a label in one language alone, of all that the task has, whichever are looked for.
 
     Args:
         session: the session.
         label: class or concept; None for no words.
-        codes: the languages that are looked for.
     """
     if label is None:
-        return {}
-    found: dict[int, str] = session.once(
-        ("words", label, tuple(codes)),
-        lambda: {**_beginnings(session, label, session.speaking), **_beginnings(session, label, codes)},
-    )
+        return NO_CONCEPT
+    found: ConceptTokens = session.once(("words", label), lambda: _concept_tokens(session, label))
     return found
 
 
-def _beginnings(session: Session, label: str, codes: Sequence[str]) -> dict[int, str]:
-    """Ids of the tokens that can begin the word for a label in one of some languages alone, to its code."""
+def _concept_tokens(session: Session, label: str) -> ConceptTokens:
     strings = {
         code: {label: _in_either_case(answers[label])}
-        for code in codes
+        for code in session.speaking
         if label in (answers := session.task.answers(code))
     }
-    sets = answer_sets(token_bytes(session.model.tokenizer), strings, cue="", scope="same")
-    return {token: code for code, name in sets for token in sets[code, name].exclusive.tolist()}
+    table = token_bytes(session.model.tokenizer)
+    sets = answer_sets(table, strings, cue="", scope="same")
+    whole: dict[int, str] = {}
+    others: dict[int, str] = {}
+    for code, name in sets:
+        written = {table.answer_bytes(form) for form in strings[code][name]}
+        for token in sets[code, name].exclusive.tolist():
+            is_word = (table.bytes[token] or b"").removeprefix(b" ") in written
+            (whole if is_word else others)[token] = code
+    return ConceptTokens(whole, others)
 
 
 def _in_either_case(words: Sequence[str]) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from latentlang.interactive.request_queue import answer
 from latentlang.interactive.request_run import RequestRun
 from latentlang.interactive.session import Session
 from latentlang.interactive.session_start import make_session, named_lenses
+from latentlang.interactive.token_owners import NO_CONCEPT, ConceptTokens
 from latentlang.interactive.view_registry import names
 from latentlang.interactive.views import grid
 from latentlang.language_names import language
@@ -357,13 +358,36 @@ def test_the_cross_entropies_are_compared_as_they_are_defined():
 def test_a_tokens_language_is_its_words_then_the_tables_then_its_scripts(pocket):
     table = token_owners.token_bytes(pocket.tokenizer)
     owners = token_owners.TokenOwners(table, ("en", "hi", "ja", "zh", "de"))
-    ids = {text: pocket.encode([text])[0][-1] for text in ("flower", "犬")}
+    ids = {text: int(table.exactly(text.encode())[0]) for text in ("flower", "花")}
     kana = next(i for i, text in enumerate(table.bytes) if text == "ナ".encode())
-    assert owners.of(kana, {}) == "ja" and owners.of(ids["犬"], {}) is None
-    assert owners.of(ids["flower"], {}) is None and owners.of(ids["flower"], {ids["flower"]: "en"}) == "en"
-    owners.learn(KnownTokens({ids["犬"]: "zh", kana: "zh"}, frozenset()))
-    assert owners.learnt and owners.of(ids["犬"], {}) == owners.of(kana, {}) == "zh"
-    assert owners.of(10**9, {}) is None
+    assert owners.of(kana, NO_CONCEPT) == "ja" and owners.of(ids["花"], NO_CONCEPT) is None
+    assert (
+        owners.of(ids["flower"], NO_CONCEPT) is None
+        and owners.of(ids["flower"], ConceptTokens({ids["flower"]: "en"})) == "en"
+    )
+    owners.learn(KnownTokens({ids["花"]: "zh", kana: "zh"}, frozenset()))
+    assert owners.learnt and owners.of(ids["花"], NO_CONCEPT) == owners.of(kana, NO_CONCEPT) == "zh"
+    assert owners.of(10**9, NO_CONCEPT) is None
+
+
+def test_no_part_of_a_character_and_no_token_of_several_languages_is_one_languages(session):
+    table = token_owners.token_bytes(session.model.tokenizer)
+    owners = token_owners.TokenOwners(table, session.speaking, {})
+    flower = token_owners.words_of(session, "nature/flower")
+
+    def of(*texts: bytes) -> list[str | None]:
+        return [owners.of(int(table.exactly(text)[0]), flower) for text in texts]
+
+    # Hindi and Thai words begin with the first byte, Chinese and Japanese are one word
+    assert of(b"\xe0", b"\xe8", b"\xd0", "花".encode(), b"fl") == [None] * 5
+    # pieces of other words, until the table tells whose; the word itself is the concept's
+    kwi, whole = (int(table.exactly(text)[0]) for text in (b"kwi", b"fleur"))
+    assert of(b"fleur", b"kwi") == ["fr", "pl"] and (kwi in flower.others) and (whole in flower.whole)
+    half = int(table.exactly(b"\xe3")[0])
+    owners.learn(KnownTokens({kwi: "sl", half: "ja"}, frozenset({whole})))
+    assert of(b"fleur", b"kwi", b"\xe3") == ["fr", "sl", None]
+    owners.learn(KnownTokens({whole: "en"}, frozenset({kwi})))
+    assert of(b"fleur", b"kwi") == [None, None]
 
 
 def test_a_whole_word_of_one_language_is_its_own_unless_another_writes_it(session):
@@ -373,9 +397,9 @@ def test_a_whole_word_of_one_language_is_its_own_unless_another_writes_it(sessio
     assert words[flower] == "en"
     assert banana not in words  # Italian and Swedish, among others
     owners = token_owners.TokenOwners(table, session.speaking, words)
-    assert owners.of(flower, {}) == "en" and owners.of(banana, {}) is None
+    assert owners.of(flower, NO_CONCEPT) == "en" and owners.of(banana, NO_CONCEPT) is None
     owners.learn(KnownTokens({}, frozenset({flower})))
-    assert owners.of(flower, {}) is None
+    assert owners.of(flower, NO_CONCEPT) is None
     for token in words:
         text = table.bytes[token].decode().strip()
         assert sum(char.isalpha() for char in text) >= 5, text
@@ -394,7 +418,9 @@ def test_the_table_of_the_vocabulary_is_made_once_and_kept(planted, monkeypatch,
     learnt = token_owners.token_owners(again)
     assert learnt.learnt and token_owners.learn_owners(again).is_set()
     size = planted.model.vocab_size
-    assert [learnt.of(token, {}) for token in range(size)] == [known.of(token, {}) for token in range(size)]
+    assert [learnt.of(token, NO_CONCEPT) for token in range(size)] == [
+        known.of(token, NO_CONCEPT) for token in range(size)
+    ]
     for text in ("{", "[]", '{"format": 1, "certain": {"en": [-1]}, "several": []}', '{"format": 0}'):
         kept.write_text(text)
         assert kept_tokens(token_owners.token_bytes(planted.model.tokenizer), planted.speaking) is None
@@ -402,6 +428,17 @@ def test_the_table_of_the_vocabulary_is_made_once_and_kept(planted, monkeypatch,
     # a cache that cannot be written costs the next session its time, and this one nothing
     monkeypatch.setenv("LATENTLANG_CACHE", str(kept))
     assert token_owners.learn_owners(elsewhere).wait(60) and token_owners.token_owners(elsewhere).learnt
+
+
+def test_the_table_is_given_up_where_the_session_ends(planted, own_cache):
+    session = make_session(planted.model, planted.prompt, task=planted.task)
+    done = token_owners.learn_owners(session)
+    token_owners.stop_learning(session, wait=60)
+    assert done.is_set() and not token_owners.token_owners(session).learnt and not [*own_cache.iterdir()]
+    # the session may go on, and begins again
+    assert token_owners.learn_owners(session) is not done
+    token_owners.stop_learning(session, wait=60)
+    token_owners.stop_learning(session, wait=60)
 
 
 @pytest.mark.parametrize(

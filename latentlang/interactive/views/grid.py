@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,13 @@ from latentlang.interactive.prompt_readings import Cells
 from latentlang.interactive.reliability import unreliable_layers
 from latentlang.interactive.request_run import RequestRun
 from latentlang.interactive.session import BASE, LOGIT, Session
-from latentlang.interactive.token_owners import TokenOwners, learn_owners, token_owners, words_of
+from latentlang.interactive.token_owners import (
+    ConceptTokens,
+    TokenOwners,
+    learn_owners,
+    token_owners,
+    words_of,
+)
 from latentlang.interactive.view_registry import register
 
 # Positions that are read at once: few enough that a newer request need not wait long.
@@ -70,7 +76,7 @@ class GridView:
         reading = session.read(arguments.prompt, arguments.adapter, first=arguments.first)
         label, named = session.guess(arguments.prompt), session.named(arguments.prompt)
         languages = session.suggested(arguments.prompt)
-        owners, words = token_owners(session), words_of(session, label, languages)
+        owners, words = token_owners(session), words_of(session, label)
         positions = reading.positions
         yield {
             "tokens": [owners.record(token, words) for token in reading.ids],
@@ -122,7 +128,7 @@ class GridView:
         ])  # fmt: skip
 
 
-def _part(cells: Cells, owners: TokenOwners, words: Mapping[int, str]) -> dict[str, Any]:
+def _part(cells: Cells, owners: TokenOwners, words: ConceptTokens) -> dict[str, Any]:
     return {"positions": list(cells.positions), "cells": cell_records(cells, owners, words)}
 
 

@@ -80,17 +80,12 @@ class LanguagesView:
             with session.state(arguments.adapter):
                 curves, cells = reading.words_and_cell(tokens, last, top=_TOP, lens=lens)
             of = {curve.language: curve for curve in curves}
-            words = dict(words_of(session, arguments.label, codes))
-            if code != pivot:
-                # a token that words of several languages begin with is the row's own language's, never the pivot's
-                begins = words_of(session, arguments.label, pair)
-                words |= {token: code for token, owner in begins.items() if owner == code}
             yield {
                 "language": code,
                 "prompt": str(prompt),
                 "asked_word": of[code].word,
                 "tokens": len(reading.ids),
-                "cells": cell_records(cells, owners, words)[0],
+                "cells": cell_records(cells, owners, words_of(session, arguments.label))[0],
                 "answer": plain(of[code].probability),
                 "pivot": plain(of[pivot].probability) if pivot in of else nothing,
                 "null": plain(of[code].null),

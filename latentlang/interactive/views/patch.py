@@ -16,7 +16,7 @@ from latentlang.interactive.messages import Message, NoArguments
 from latentlang.interactive.numbers import plain
 from latentlang.interactive.request_run import RequestRun
 from latentlang.interactive.session import BASE, Session
-from latentlang.interactive.token_owners import token_owners, words_of
+from latentlang.interactive.token_owners import NO_CONCEPT, token_owners, words_of
 from latentlang.interactive.view_registry import register
 
 # Prompts to begin with, where the task is the embedded translation: pair of languages and concept of each.
@@ -215,9 +215,9 @@ def _words(patch: CellPatch, wanted: Mapping[str, Mapping[str, Any]]) -> list[di
 def _tops(session: Session, patch: CellPatch, prompts: Sequence[str]) -> dict[str, list[list[Any]]]:
     """The likeliest tokens before and after, as the page is told of tokens."""
     owners = token_owners(session)
-    words: dict[int, str] = {}
+    words = NO_CONCEPT
     for prompt in prompts:
-        words |= words_of(session, session.guess(prompt), session.suggested(prompt))
+        words |= words_of(session, session.guess(prompt))
 
     def told(table: pd.DataFrame) -> list[list[Any]]:
         return [

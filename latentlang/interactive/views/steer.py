@@ -80,7 +80,7 @@ class SteerView:
                 progress=run.progress,
             )  # fmt: skip
         (ids,) = model.encode([arguments.prompt])
-        words = words_of(session, session.guess(arguments.prompt), session.suggested(arguments.prompt))
+        words = words_of(session, session.guess(arguments.prompt))
 
         def begun() -> str | None:
             return latest_language([owners.of(token, words) for token in ids])

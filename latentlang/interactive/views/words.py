@@ -80,7 +80,7 @@ class WordsView:
                 rows = [_row(curve) for curve in reading.words(tokens, position, lens=lens)]
         run.check()
         if arguments.tokens:
-            owners, words = token_owners(session), words_of(session, label, codes)
+            owners, words = token_owners(session), words_of(session, label)
             with session.state(arguments.adapter):
                 probabilities, ranks = reading.tokens(arguments.tokens, position, lens=lens)
             rows.extend(
