@@ -21,6 +21,7 @@ from latentlang.figures.scatter import interval_bars
 from latentlang.figures.shaping import Look, chosen_languages, shaped
 from latentlang.figures.style import (
     BASELINE,
+    CONTROL,
     GRID,
     INK,
     MUTED,
@@ -207,7 +208,7 @@ class _AccuracyDrawing:
         for state in self.states:
             mine = rows["state"] == state.name
             self._languages(x, y, rows[mine & ~grey], state)
-            self._languages(x, y, rows[mine & grey], replace(state, colour=BASELINE))
+            self._languages(x, y, rows[mine & grey], replace(state, colour=CONTROL))
             self._means(x, y, task, state)
         self._ceilings(x, y, rows)
         if len(self.tasks) > 1:
@@ -358,7 +359,7 @@ class _AccuracyDrawing:
                 "language seen in training", {"symbol": _SEEN, "size": 9, "color": MUTED}, "seen"
             ))  # fmt: skip
         if self.grey:
-            keys.append(("a label cannot be chosen", {"size": 9, "color": BASELINE}, "incomplete"))
+            keys.append(("a label cannot be chosen", {"size": 9, "color": CONTROL}, "incomplete"))
         for rank, (words, marker, group) in enumerate(keys):
             self.traces.append({
                 "type": "scatter", "x": [None], "y": [None], "mode": "markers", "marker": marker, "name": words,

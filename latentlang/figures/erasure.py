@@ -10,7 +10,7 @@ from latentlang.errors import InputError
 from latentlang.figures.header import made_with, source_words
 from latentlang.figures.layout import layer_ticks
 from latentlang.figures.shaping import Look, shaped
-from latentlang.figures.style import BASELINE, INK, MUTED, PIVOT, TARGET, plain, safe, template
+from latentlang.figures.style import CONTROL, INK, MUTED, PIVOT, TARGET, plain, safe, template
 from latentlang.geometry.directions_text import ERASER_WORDS, beginning_token
 from latentlang.text import capital, counted, pool_name
 
@@ -24,7 +24,7 @@ _TOP, _PLOT, _BELOW, _MOST_TICKS = 110, 240, 118, 12
 # Column to name, colour, dash and width.
 _CURVES = {
     "accuracy": ("as it is", TARGET, "solid", 2.2),
-    "accuracy_random": ("as many random dimensions erased", BASELINE, "solid", 1.8),
+    "accuracy_random": ("as many random dimensions erased", CONTROL, "solid", 1.8),
     "accuracy_erased": ("languages erased", PIVOT, "solid", 2.6),
     "chance": ("chance", MUTED, "1.5px,3px", 1.8),
 }

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 MOST_ROWS = 8
 _LONGEST_CELL = 60
 _DIGITS = 3
+# Beside a number of this size, one that is nothing to three places is nothing.
+_PLAIN = 0.1
 # Colours are the page's own, so that the card can be read in a light and in a dark notebook. Figures are drawn on
 # white: where the notebook says that it is dark (JupyterLab and Notebook 7, VS Code, Colab), the figure that stands
 # over its card is inverted as on a dark page of ours; other people's figures are left alone.
@@ -225,6 +227,9 @@ def _bundle(figure: go.Figure) -> dict[str, Any]:
 def small_table(table: pd.DataFrame, *, most: int = MOST_ROWS) -> str:
     """The first rows of a table as HTML, numbers to three digits; says how many rows are left out.
 
+    Beside numbers of 0.1 and more, what is nothing to three places is told as that, as figure and sentences tell it; of
+    p-values (``p``, ``p_value``), and where a column has small numbers alone, it is their size that counts.
+
     Args:
         table: any table; its text is escaped, its index left out.
         most: how many rows to show.
@@ -238,9 +243,13 @@ def small_table(table: pd.DataFrame, *, most: int = MOST_ROWS) -> str:
         f'<th scope="col"{kind[right]}>{_escaped(name.replace("_", " "))}</th>'
         for name, right in zip(columns, numeric, strict=True)
     )
-    rows = []
-    for row in table.head(most).itertuples(index=False, name=None):
-        cells = "".join(f"<td{kind[right]}>{_cell(v)}</td>" for v, right in zip(row, numeric, strict=True))
+    rows, shown = [], table.head(most)
+    sized = [not right or _tells_size(shown.iloc[:, at], columns[at]) for at, right in enumerate(numeric)]
+    for row in shown.itertuples(index=False, name=None):
+        cells = "".join(
+            f"<td{kind[right]}>{_cell(v, sized=size)}</td>"
+            for v, right, size in zip(row, numeric, sized, strict=True)
+        )
         rows.append(f"<tr>{cells}</tr>")
     left = f'<p class="quiet">… and {counted(len(table) - most, "more row")}</p>' if len(table) > most else ""
     body = "\n".join(rows)
@@ -266,7 +275,13 @@ def _is_numeric(column: pd.Series[Any]) -> bool:
     return column.dtype.kind in "iuf"
 
 
-def _cell(value: object) -> str:
+def _tells_size(column: pd.Series[Any], name: str) -> bool:
+    """Whether the size of numbers that are nothing to three places is worth telling in a column."""
+    largest = float(column.abs().max())
+    return name == "p" or name.startswith("p_") or not largest >= _PLAIN
+
+
+def _cell(value: object, *, sized: bool) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if value is None:
@@ -277,8 +292,7 @@ def _cell(value: object) -> str:
         number = float(value)
         if math.isnan(number):
             return "–"
-        return (
-            f"{number:.{_DIGITS}f}" if 1e-3 <= abs(number) < 1e3 or number == 0 else f"{number:.{_DIGITS}g}"
-        )
+        plainly = abs(number) < 1e3 and (abs(number) >= 1e-3 or number == 0 or not sized)
+        return f"{round(number, _DIGITS) + 0.0:.{_DIGITS}f}" if plainly else f"{number:.{_DIGITS}g}"
     # Words of right-to-left scripts must not move their neighbours.
     return html.escape(shortened(plain(value), _LONGEST_CELL).join(ISOLATES))

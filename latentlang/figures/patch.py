@@ -12,7 +12,7 @@ from latentlang.figures.header import made_with, source_words
 from latentlang.figures.layout import Panel, ceiling, grid, layer_ticks
 from latentlang.figures.shaping import Look, shaped
 from latentlang.figures.style import (
-    BASELINE,
+    CONTROL,
     INK,
     MUTED,
     PIVOT,
@@ -35,7 +35,7 @@ ARM_STYLES = {
     "patched": (TARGET, "solid", 2.6),
     "unpatched": (MUTED, "1.5px,3px", 1.8),
     "wrong-concept": (PIVOT, "6px,4px", 1.8),
-    "random": (BASELINE, "solid", 1.6),
+    "random": (CONTROL, "solid", 1.6),
     "own-language": (SOURCE, "8px,3px,2px,3px", 1.8),
 }
 _TOP, _BELOW, _PLOT = 92, 118, 190  # pixels

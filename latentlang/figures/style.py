@@ -21,6 +21,8 @@ INK = "#1F2933"
 MUTED = "#5F6B7A"
 GRID = "#E6EAEF"
 BASELINE = "#AEB8C4"
+#: Of controls that are data: they recede, and can be seen on a light and on a dark page.
+CONTROL = "#848F9D"
 PAPER = "#FFFFFF"
 # From light to dark in even steps, so that a grey print keeps the order; no hue of the curves.
 ENTROPY_SCALE = ("#F8F6FB", "#E3DDEF", "#C6BBDF", "#A395C9", "#7F6DB0", "#5C4791", "#3A2668")

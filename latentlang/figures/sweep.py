@@ -14,7 +14,7 @@ from latentlang.figures.headings import ABOVE_PLOT
 from latentlang.figures.scatter import interval_bars
 from latentlang.figures.shaping import Look, shaped
 from latentlang.figures.style import (
-    BASELINE,
+    CONTROL,
     INK,
     MUTED,
     TARGET,
@@ -125,7 +125,7 @@ def sweep_figure(
             {
                 **shared, "showlegend": False, "name": "without an effect", "x": [null for _, null in nulls],
                 "y": [-place for place, _ in nulls],
-                "marker": {"size": 14, "symbol": "line-ns", "line": {"width": 1.6, "color": BASELINE}},
+                "marker": {"size": 14, "symbol": "line-ns", "line": {"width": 1.6, "color": CONTROL}},
                 "hovertemplate": "by chance, or without an effect: %{x:.4g}<extra></extra>",
             }
         )  # fmt: skip

@@ -276,12 +276,14 @@ def test_a_result_without_a_figure_shows_its_table(sent):
 def test_a_small_table_is_small_and_readable():
     table = pd.DataFrame({
         "n": range(MOST_ROWS + 3), "p_value": [1e-9, 0.5, 1234.5678, np.nan, -0.25, 0.0, *[1.0] * 5],
+        "mean": [-8.47e-05, 0.25, *[1.0] * 9], "least": [8.47e-05, 0.02, *[0.0] * 9],
         "word": ["אבג", None, "a\nb", True, "x" * 99, *["ok"] * 6],
     })  # fmt: skip
     drawn = small_table(table)
     assert drawn.count("<tr>") == 1 + MOST_ROWS and "… and 3 more rows" in drawn
     for text in ("1e-09", "0.500", "1.23e+03", "–", "-0.250", "0.000", "a b", "yes", "p value"):
         assert text in drawn
+    assert '<td class="number">0.000</td><td class="number">8.47e-05</td>' in drawn and "-8" not in drawn
     assert "x" * 70 not in drawn and "\u2068אבג\u2069" in drawn
     assert small_table(table[:0]) == "<p>(no rows)</p>"
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentlang.figures import change_map, explorer, heatmaps, style
+from latentlang.figures import change_map, erasure, explorer, heatmaps, patch, style
 from latentlang.figures.layout import columns_for, grid
 from latentlang.figures.lens_curves import STYLES, legend_columns
-from latentlang.figures.style import PIVOT, contrast, ink_on, shade, template, tint, turned, written_on
+from latentlang.figures.style import PAPER, PIVOT, contrast, ink_on, shade, template, tint, turned, written_on
 from latentlang.lens.result import CURVES
 from tests.support.colours import lightness
 
@@ -104,3 +104,11 @@ def test_what_is_written_in_a_cell_can_be_read_on_a_light_and_on_a_dark_page(sca
         assert contrast(ink, colour) > 3.15
         assert contrast(turned(ink), turned(colour)) > 3.15
         assert contrast(turned(ink_on(colour)), turned(colour)) > 3.15
+
+
+def test_curves_of_controls_can_be_seen_on_a_light_and_on_a_dark_page():
+    for colour in (
+        *(colour for colour, _dash, _width in patch.ARM_STYLES.values()),
+        *(colour for _name, colour, _dash, _width in erasure._CURVES.values()),
+    ):
+        assert contrast(colour, PAPER) > 3 < contrast(turned(colour), turned(PAPER)), colour
