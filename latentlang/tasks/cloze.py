@@ -24,7 +24,10 @@ class FileWordTask(WordTask):
         files: what was read, with what was skipped (`WordFiles.skipped`).
     """
 
-    next_step = "add its words to the files that --data (data= in Python) names: a row each, or a column where languages are columns"
+    next_step = (
+        "add its words to the files that --data (data= in Python) names: a row each, or a column where languages are "
+        "columns"
+    )
 
     def __init__(
         self, *, data: Paths, source: Sources = None, only: str | Iterable[str] | None = None
