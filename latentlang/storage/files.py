@@ -339,8 +339,6 @@ def check_out_file(file: str | os.PathLike[str], *, example: str) -> Path:
     try:
         _try_writing(folder)
     except OSError as error:
-        if is_full(error):
-            raise write_error(path, error) from error
         raise _not_writable(folder, error) from error
     return path
 
@@ -360,6 +358,8 @@ def _try_writing(folder: Path) -> None:
 
 
 def _not_writable(folder: Path, error: OSError) -> InputError:
+    if is_full(error):
+        return write_error(folder, error)
     reason = error.strerror or str(error)
     return InputError(f"cannot write to the folder {str(folder)!r}: {reason}; choose another one")
 

@@ -127,7 +127,7 @@ def test_interrupting_keeps_what_came_whole(run, server, tmp_path, monkeypatch):
         (["get", "spontanous"], "unknown data set 'spontanous'; did you mean 'spontaneous'"),
         (["get", "spontaneous", "--only", "emotions"], "unknown group of files 'emotions'"),
         (["get", "spontaneous", "--mirror", "ftp://x"], "the mirror must be a web address"),
-        (["get"], "Missing argument"),
+        (["get"], "NAME is needed: Which set"),
     ],
 )
 def test_bad_arguments_are_one_line(run, arguments, message):

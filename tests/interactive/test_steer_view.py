@@ -12,7 +12,7 @@ from latentlang.causal.trace_switch import find_switch, latest_language
 from latentlang.interactive.messages import PageReply
 from latentlang.interactive.session import Session
 from latentlang.interactive.session_start import make_session
-from latentlang.interactive.token_owners import token_owners
+from latentlang.interactive.token_owners import NO_CONCEPT, token_owners
 from latentlang.interactive.views import steer as _steer  # noqa: F401 - it makes the view known
 from latentlang.tasks import Concept, WordTask
 from latentlang.tasks.words import embedded_concepts
@@ -86,7 +86,9 @@ def test_when_all_is_written_the_languages_of_tokens_are_told_once_more(
             for t in p["tokens"]
         ]
         assert [token["id"] for token in part["tokens"]] == grown
-        before = latest_language([owners.of(token, {}) for token in session.model.encode([PROMPT])[0]])
+        before = latest_language(
+            [owners.of(token, NO_CONCEPT) for token in session.model.encode([PROMPT])[0]]
+        )
         switch = find_switch(told, before or "de")
         assert part["switch"] == (switch and switch.step) and part["to"] == (switch and switch.language)
         assert part["from"] == before
@@ -124,7 +126,7 @@ def test_what_is_wrong_is_said_in_one_line(session: Session, change: dict[str, A
 def test_where_no_token_of_the_prompt_is_of_a_language_a_switch_is_one_from_the_language_asked_for(
     session: Session,
 ) -> None:
-    told = parts(ask(session, "steer", prompt="1 2 3", language="ja", asked="de", strength=3.0, tokens=8))
+    told = parts(ask(session, "steer", prompt="1 2 3", language="ja", asked="de", strength=0.5, tokens=16))
     last = [part for part in told if part.get("arm") == "after"][-1]
     assert told[0]["from"] is None and last["to"] == "ja"
     owners = token_owners(session)
@@ -135,5 +137,5 @@ def test_where_no_token_of_the_prompt_is_of_a_language_a_switch_is_one_from_the_
         for token in part["tokens"]
     ]
     assert last["switch"] == next(
-        at for at, token in enumerate(written) if owners.of(token["id"], {}) == "ja"
+        at for at, token in enumerate(written) if owners.of(token["id"], NO_CONCEPT) == "ja"
     )
