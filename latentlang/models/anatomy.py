@@ -201,7 +201,7 @@ def longest_prompt(lm: Any) -> int | None:
     if getattr(config, "alibi", False) or getattr(config, "model_type", "") in ("bloom", "mpt"):
         return None
     limit = getattr(config, "max_position_embeddings", None)
-    return int(limit) if limit else None
+    return int(limit) if limit and int(limit) > 0 else None  # XLNet's has -1
 
 
 def embedding_rows(lm: Any) -> int:

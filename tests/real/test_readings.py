@@ -39,7 +39,9 @@ def test_sites_and_logits_are_the_models_own(gemma):
     for row, text in enumerate(TEXTS):
         hidden, _, logits = reference(gemma.lm, gemma.encode([text])[0])
         # the last of them stands behind the final norm there
-        torch.testing.assert_close(reading.resid[row, :-1], hidden[:, -1], rtol=1e-4, atol=1e-3)
+        # a batch is summed in another order: of the largest of so wide numbers a few roundings, on whichever processor
+        rounding = 1e-6 * float(hidden[:, -1].abs().max())
+        torch.testing.assert_close(reading.resid[row, :-1], hidden[:, -1], rtol=1e-4, atol=rounding)
         spread = float(logits.max() - logits.min())
         assert float((reading.logits[row] - logits).abs().max()) <= 1e-5 * spread
         assert float((gemma.unembed(reading.resid[row, -1]) - logits).abs().max()) <= 1e-5 * spread
