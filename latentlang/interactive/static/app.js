@@ -279,7 +279,8 @@ export function start(el, transport) {
     app.reading = makeReading(app);
     answer.append(watchAnswer(app));
     makeTabs(open.views);
-    store.subscribe("asked", () => complain("", "")); // it was about the prompt before
+    // it was about the prompt before; a session that is gone is not back because another prompt is typed
+    store.subscribe("asked", () => fault.dataset.channel === "prompt" && complain("", ""));
     store.subscribe("view", () => {
       if (fault.dataset.channel === "prompt") complain("", "");
       showView(store.get("view"));
