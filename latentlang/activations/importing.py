@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ from latentlang.activations.prompts import TEXTS, ContentHash, completed
 from latentlang.activations.shards import Layout, stored_dtype
 from latentlang.activations.store import ActivationStore, open_store
 from latentlang.activations.verify import is_there
-from latentlang.activations.writer import begin, check_empty, rows_per_shard, write_shard
+from latentlang.activations.writer import add_shard, begin, check_empty, rows_per_shard
 from latentlang.arguments import Layers, check_count, checked_call, given_layers
 from latentlang.errors import InputError, shown
 from latentlang.language_names import language as find_language
@@ -433,8 +432,6 @@ def _fill(folder: Path, manifest: Manifest, taken: _Taken, progress: Progress) -
                     )
                 progress(row + 1, len(taken))
             parts = (rows[:, slot].contiguous() for slot in range(len(layout.names)))
-            manifest.current(folder)
-            digest = write_shard(folder / shard.file, layout, shard.rows, parts)
-            manifest = manifest.note(folder, number, replace(shard, sha256=digest))
+            manifest = add_shard(folder, manifest, number, parts)
         progress(stop, len(taken))
         start = stop

@@ -113,6 +113,18 @@ def begin(
     return manifest
 
 
+def add_shard(folder: Path, manifest: Manifest, number: int, parts: Iterable[Tensor]) -> Manifest:
+    """Write a shard into a store, as `write_shard` does, and say so in its manifest; gives this manifest.
+
+    Raises:
+        InputError: as of `Manifest.note`; of a store that is another one by now nothing is overwritten.
+    """
+    shard = manifest.shards[number]
+    manifest.current(folder)
+    digest = write_shard(folder / shard.file, manifest.layout, shard.rows, parts)
+    return manifest.note(folder, number, replace(shard, sha256=digest))
+
+
 def write_shard(path: Path, layout: Layout, rows: int, parts: Iterable[Tensor]) -> str:
     """Write one shard from contiguous tensors that hold its slots one after the other; returns its SHA-256.
 
@@ -278,9 +290,7 @@ class ShardWriter(AbstractContextManager["ShardWriter"]):
                 write_part(part_path(self._folder, self.manifest, piece.shard), done, rows[:, done])
                 self._saved = self._clock()
             return
-        self.manifest.current(self._folder)  # of a store that is another one by now nothing is overwritten
-        digest = write_shard(self._folder / shard.file, layout, shard.rows, _slots(layout, rows))
-        self.manifest = self.manifest.note(self._folder, piece.shard, replace(shard, sha256=digest))
+        self.manifest = add_shard(self._folder, self.manifest, piece.shard, _slots(layout, rows))
         part_path(self._folder, self.manifest, piece.shard).unlink(missing_ok=True)
         self._there, self._saved = None, self._clock()
 
@@ -341,8 +351,7 @@ def write_store(
                 for layer in layout.layers
                 for pool in layout.pools
             )
-            digest = write_shard(path / shard.file, layout, shard.rows, parts)
-            manifest = manifest.note(path, number, replace(shard, sha256=digest))
+            manifest = add_shard(path, manifest, number, parts)
             start = stop
     return open_store(path)
 
