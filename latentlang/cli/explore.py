@@ -16,8 +16,6 @@ from latentlang.cli import options
 from latentlang.errors import InputError
 
 _MOST_PORT = 65_535
-# Seconds that what is being learnt of the vocabulary may take to end.
-_PATIENCE = 20
 
 
 def explore(
@@ -65,7 +63,7 @@ def explore(
     """
     from latentlang.cli.console import Progress, output
     from latentlang.interactive.frozen import freeze
-    from latentlang.interactive.server import check_port, serving
+    from latentlang.interactive.server import PATIENCE, check_port, serving
     from latentlang.interactive.session import speaking
     from latentlang.interactive.session_start import first_prompt, make_session, named_lenses
     from latentlang.interactive.token_owners import prepare, stop_learning
@@ -115,7 +113,7 @@ def explore(
             with suppress(KeyboardInterrupt):
                 Event().wait()
     finally:
-        stop_learning(session, wait=_PATIENCE)
+        stop_learning(session, wait=PATIENCE)
     console.print("ended")
 
 

@@ -31,8 +31,8 @@ _POLICY = (
 _LAST = ("done", "error", "cancelled")
 # Seconds between two looks whether a page that waits is still there; characters that name a page.
 _LOOK, _LONGEST_PAGE = 0.5, 32
-# Seconds that what is being read may take to end, where the server does.
-_PATIENCE = 20
+#: Seconds that what runs in a thread may take to end, where the server does.
+PATIENCE = 20
 
 
 @contextmanager
@@ -63,7 +63,7 @@ def serving(session: Session, *, port: int = 0) -> Iterator[str]:
     try:
         yield f"http://{_HOST}:{server.server_port}/{token}/"
     finally:
-        requests.close(wait=_PATIENCE)
+        requests.close(wait=PATIENCE)
         server.shutdown()
         server.server_close()
 

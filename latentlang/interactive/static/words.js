@@ -1,6 +1,6 @@
 // Trajectories: how likely each language's word of one concept is at every layer, over its null; pinned tokens too.
 import { h, newId, percent, quoted, svg, tableOf, tokenSpan } from "./dom.js";
-import { chip, conceptBox, languageMark, segmented, viewTools } from "./controls.js";
+import { conceptBox, languageMark, segmented, viewTools } from "./controls.js";
 import { DASHES } from "./colours.js";
 import { VIEWS } from "./registry.js";
 
