@@ -15,6 +15,8 @@ PathLike = str | Path
 Paths = PathLike | Iterable[PathLike]
 #: Suffix of files that are unpacked as they are read.
 PACKED = ".gz"
+#: Suffixes of tables, which hold words.
+TABLES = (".csv", ".tsv")
 _THEN = "put it right"
 
 

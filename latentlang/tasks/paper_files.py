@@ -18,14 +18,12 @@ from latentlang.errors import InputError
 from latentlang.language_names import language as find_language
 from latentlang.paths import given_path, is_file
 from latentlang.tasks.cleaning import without_marks
-from latentlang.tasks.files import PathLike, folder, read_json
+from latentlang.tasks.files import TABLES, PathLike, folder, read_json
 from latentlang.tasks.labels import ENGLISH, Kind, gold_words, languages_of
 
 _NAME = re.compile(
     r"(?P<stem>.+)_(?P<code>[A-Za-z]{2,3}(?:[-_][A-Za-z]+)?)(?P<count>\d+)_test\.json", re.IGNORECASE
 )
-# Of a table, which holds words.
-_TABLES = (".csv", ".tsv")
 _FULL_STOPS = ".。।"
 # An exchange of labels is believed when it explains this many parallel items without exception.
 _ENOUGH_TO_TELL = 30
@@ -73,7 +71,7 @@ class PaperFiles:
         """
         self.kind = kind
         path = given_path(data)
-        if path.suffix.casefold() in _TABLES and is_file(path):
+        if path.suffix.casefold() in TABLES and is_file(path):
             raise InputError(
                 f"{path} is a table, and {kind.name} is read from a folder in the paper's layout; a table of words "
                 "is read by the tasks translation, repetition and cloze"

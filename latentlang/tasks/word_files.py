@@ -23,7 +23,7 @@ from latentlang.errors import InputError, shown
 from latentlang.language_names import language as find_language
 from latentlang.paths import given_path, is_file, is_folder
 from latentlang.tasks.cleaning import CONTROL, FULL_WIDTH, clean_word, why_unusable, without_marks
-from latentlang.tasks.files import Paths, read_text
+from latentlang.tasks.files import TABLES, Paths, read_text
 from latentlang.tasks.words import Concept
 
 CATEGORY = "word"
@@ -39,7 +39,6 @@ _ROW_NAMES = "id"
 _KNOWN = (*_NEEDED, _SENTENCE, "error")
 _NO_ERROR = ("", "no error")
 _DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons"}
-_SUFFIXES = (".csv", ".tsv")
 # Characters of a column's name that an error shows.
 _LONGEST_NAME = 60
 _FULL_STOPS = ".。।"
@@ -191,7 +190,7 @@ def _csv_files(data: Paths) -> tuple[Path, ...]:
 
 def _is_table(path: Path) -> bool:
     """Whether a file of a folder is meant: not what macOS and editors leave beside it (``._de.csv``)."""
-    return path.suffix.casefold() in _SUFFIXES and not path.name.startswith(".") and path.is_file()
+    return path.suffix.casefold() in TABLES and not path.name.startswith(".") and path.is_file()
 
 
 def _delimiter(text: str) -> str:
