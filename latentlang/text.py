@@ -76,6 +76,11 @@ def counted(count: object, noun: str, plural: str | None = None) -> str:
     return f"{shown} {noun if shown == '1' else plural or noun + 's'}"
 
 
+def are(count: int) -> str:
+    """The verb of so many: ``is`` of one, ``are`` of others."""
+    return "is" if count == 1 else "are"
+
+
 def percent(share: float) -> str:
     """``95%`` and ``97.5%``: a share to its last digit, where ``:.0%`` would call a level of .975 98%."""
     return f"{round(100 * share, 10):.6g}%"

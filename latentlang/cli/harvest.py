@@ -14,7 +14,7 @@ from latentlang.cli import options
 from latentlang.cli.cluster_options import ClusterOptions
 from latentlang.cli.exit_codes import CommandInterrupt
 from latentlang.errors import InputError
-from latentlang.text import counted
+from latentlang.text import are, counted
 
 if TYPE_CHECKING:
     from latentlang.activations import ActivationStore
@@ -188,10 +188,9 @@ def _what_was_kept(out: Path) -> str:
     kept = rows_kept(out, manifest)
     if not kept:
         return f"interrupted; no prompt is kept in {out} yet: the same command begins again"
-    verb = "is" if kept == 1 else "are"
     return (
-        f"interrupted; {kept:,} of {counted(manifest.rows, 'prompt')} {verb} kept in {out}: run the same command again "
-        "to go on"
+        f"interrupted; {kept:,} of {counted(manifest.rows, 'prompt')} {are(kept)} kept in {out}: run the same command "
+        "again to go on"
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from latentlang.cli.exit_codes import CommandInterrupt
 from latentlang.errors import LatentlangError
-from latentlang.text import counted
+from latentlang.text import are, counted
 
 
 @contextmanager
@@ -59,8 +59,7 @@ def keeping_counts(folder: Path, codes: Sequence[str]) -> AbstractContextManager
 
 def _languages(names: Sequence[str], all_of_them: Sequence[str]) -> str:
     """Subject and verb: ``1 of 8 languages (en) is``."""
-    verb = "is" if len(names) == 1 else "are"
-    return f"{len(names)} of {counted(len(all_of_them), 'language')} ({', '.join(names)}) {verb}"
+    return f"{len(names)} of {counted(len(all_of_them), 'language')} ({', '.join(names)}) {are(len(names))}"
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import pandas as pd
 
 from latentlang.geometry.geometry_settings import DirectionsSettings, ErasureSettings
 from latentlang.stats.intervals import error_probability
-from latentlang.text import capital, counted, pool_name, unsigned
+from latentlang.text import are, capital, counted, pool_name, unsigned
 
 
 class Separated(Protocol):
@@ -105,7 +105,7 @@ def separation(result: Separated) -> str:
         count = int((here["auc_p"] <= alpha).sum())
         text += (
             f", {unsigned(best['auc_null'], 2)} with languages permuted within items; {count} of {len(here)} "
-            f"{'is' if count == 1 else 'are'} above chance."
+            f"{are(count)} above chance."
         )
         if settings.peak_p is not None and len(summary) > 1:
             text += f" The best of {len(summary)} layers is as high by chance with p = {settings.peak_p:.2g}."

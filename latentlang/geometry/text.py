@@ -10,7 +10,7 @@ import pandas as pd
 from latentlang.geometry.geometry_settings import AlignmentSettings
 from latentlang.geometry.measure_registry import measure as find_measure
 from latentlang.stats.intervals import error_probability
-from latentlang.text import CHANCE, capital
+from latentlang.text import CHANCE, are, capital
 
 
 class Aligned(Protocol):
@@ -93,7 +93,7 @@ def finding(result: Aligned, *, measure: str | None = None, pools: str | None = 
     if above == 0:
         return text + ("It is not above chance there." if count == 1 else "No pair is above chance there.")
     family = int((here["p_family"] <= alpha).sum())
-    text += "It is" if count == 1 else f"{above} of {count} pairs {'is' if above == 1 else 'are'}"
+    text += "It is" if count == 1 else f"{above} of {count} pairs {are(above)}"
     text += " above chance"
     if count == 1:
         text += " there" + (

@@ -35,7 +35,7 @@ from latentlang.storage.documents import checked, read_yaml
 from latentlang.storage.files import file_sha256
 from latentlang.storage.step_cache import Steps, is_whole
 from latentlang.tasks.hub import is_hub
-from latentlang.text import counted
+from latentlang.text import are, counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -149,8 +149,7 @@ class PipelineReport(Displayed):
         )
         lines = []
         if kept:
-            are = "is" if len(kept) == 1 else "are"
-            lines.append(f"{counted(len(kept), 'step')} {are} there already: {', '.join(kept)}.")
+            lines.append(f"{counted(len(kept), 'step')} {are(len(kept))} there already: {', '.join(kept)}.")
         tokens = f"{counted(prompt, 'token')} asked, {counted(answers, 'token')} answered"
         if self.planned:
             lines.append(f"All steps together would take {counted(calls, 'call')} ({tokens}) at most.")

@@ -30,7 +30,7 @@ from latentlang.storage.lock import FolderLock
 from latentlang.storage.output import check_vacant
 from latentlang.tasks import Task
 from latentlang.tasks.files import PathLike
-from latentlang.text import counted
+from latentlang.text import are, counted
 from latentlang.training import devices, run_folder
 from latentlang.training.card import model_card
 from latentlang.training.data import TrainingData
@@ -367,7 +367,7 @@ class _TrainingRun:
             ),
         ):
             if count:
-                self.notes.append(f"{counted(count, noun)} {'is' if count == 1 else 'are'} {become}")
+                self.notes.append(f"{counted(count, noun)} {are(count)} {become}")
         if not len(train) or (self.data.validation and not len(validation)):
             raise InputError(
                 f"no {'validation' if len(train) else 'training'} {noun} is short enough for a cutoff of {cutoff} "

@@ -14,7 +14,7 @@ from latentlang.instructions.providers.base import Messages, Provider, Reply, as
 from latentlang.instructions.providers.reply_cache import ReplyCache
 from latentlang.paths import PathLike, given_path, is_folder
 from latentlang.progress import ProgressOption, reporting
-from latentlang.text import counted, sentences
+from latentlang.text import are, counted, sentences
 
 # A token of English is some four bytes of UTF-8, and of other scripts too within a factor of two.
 _BYTES_PER_TOKEN = 4
@@ -124,7 +124,7 @@ class CallPlan:
         """The plan in sentences."""
         lines = [
             f"{counted(self.calls, 'call')} of {self.provider} would be made, and "
-            f"{counted(self.kept, 'reply', 'replies')} {'is' if self.kept == 1 else 'are'} kept already.",
+            f"{counted(self.kept, 'reply', 'replies')} {are(self.kept)} kept already.",
             f"They would ask {counted(self.prompt_tokens, 'token')} and be answered in about "
             f"{counted(self.answer_tokens, 'token')} ({self.counted_by}; answers are taken to be as long as the texts "
             f"that they stand for, or {ANSWER_TOKENS} tokens).",
