@@ -351,26 +351,34 @@ def test_an_interrupt_keeps_what_is_finished(tmp_path):
     assert sum(one.state == "kept" for one in report.outcomes) >= 3
 
 
+class _OnePlace:
+    """A pool of one place, where a job ends as a function says."""
+
+    def __init__(self, end_of):
+        self.end_of = end_of
+        self.call = None
+
+    @property
+    def free(self):
+        return int(self.call is None)
+
+    def submit(self, call):
+        self.call = call
+
+    def ended(self):
+        call, self.call = self.call, None
+        return [self.end_of(call)]
+
+
 def test_an_executor_of_ones_own_is_one_register(tmp_path, monkeypatch):
     monkeypatch.setattr(executors, "_EXECUTORS", dict(executors._EXECUTORS))
     taken = []
 
-    class Pool:
-        call = None
+    def end_of(call):
+        taken.append(call.job.number)
+        return run_job(call, Workbench({}))
 
-        @property
-        def free(self):
-            return int(self.call is None)
-
-        def submit(self, call):
-            taken.append(call.job.number)
-            self.call = call
-
-        def ended(self):
-            call, self.call = self.call, None
-            return [run_job(call, Workbench({}))]
-
-    register_executor(Executor("mine", "a place", lambda run: run_in(run, Pool())))
+    register_executor(Executor("mine", "a place", lambda run: run_in(run, _OnePlace(end_of))))
     result = run_sweep(small(), out=tmp_path, executor="mine").result
     assert taken == list(range(1, 17)) and result is not None and len(result.table) == 16
     with pytest.raises(InputError, match="unknown executor 'yours'"):
@@ -388,24 +396,13 @@ class _Looked(dict[int, JobOutcome]):
 
 
 def test_each_job_is_looked_at_once_for_each_that_it_needs(tmp_path):
-    class Pool:
-        call = None
-
-        @property
-        def free(self):
-            return int(self.call is None)
-
-        def submit(self, call):
-            self.call = call
-
-        def ended(self):
-            call, self.call = self.call, None
-            return [JobEnd(call.job.number, 0.0, "planted" if call.job.number % 5 == 0 else None)]
+    def end_of(call):
+        return JobEnd(call.job.number, 0.0, "planted" if call.job.number % 5 == 0 else None)
 
     for seeds in (5, 20):
         run = SweepRun(job_table(small(seeds=list(range(seeds)))), tmp_path)
         run.outcomes = looked = _Looked((job.number, JobOutcome(job, "waiting")) for job in run.table.jobs)
-        run_in(run, Pool())
+        run_in(run, _OnePlace(end_of))
         needs = sum(len(job.needs) for job in run.table.jobs)
         assert looked.looks <= 2 * (len(looked) + needs)
         for job in run.table.jobs:
